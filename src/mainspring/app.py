@@ -1,0 +1,185 @@
+"""The composition root: settings, services, pipeline, and the callable that servers run.
+
+`PIPELINE` is the map: what a request goes through, in order, one file each.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainspring import settings as settings_module
+from mainspring.errors import ConfigError
+from mainspring.http import _asgi
+from mainspring.http._binding import Provider
+from mainspring.http._calls import Pools
+from mainspring.http._compile import Compilation, compile_route
+from mainspring.http._core import Core
+from mainspring.http._problem import TRANSLATIONS, Problem, render
+from mainspring.http._request import Request
+from mainspring.http._router import Router
+from mainspring.http.layers.deadline import bound
+from mainspring.http.layers.permit import permit
+from mainspring.http.layers.protect import Hosts, Protection
+from mainspring.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from mainspring.http._compile import Needs
+    from mainspring.http._pipeline import Layer
+    from mainspring.http._response import Response
+    from mainspring.http._routing import Route
+    from mainspring.settings import Settings
+
+T = TypeVar("T")
+E_ = TypeVar("E_", bound=BaseException)
+
+
+class UndeclaredPolicy(ConfigError):
+    """Routes, sockets or mounts that do not say who may use them."""
+
+    code = "app.undeclared-policy"
+
+    def __init__(self, routes: list[Route]) -> None:
+        listed = "; ".join(f"{r.title} ({r.endpoint.__qualname__})" for r in routes)
+        super().__init__(
+            f"no policy is declared for: {listed}",
+            fix="give each an allow=: anyone, signed_in, role('…') or a policy of your own",
+        )
+
+
+def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
+    return None if route.deadline is None or route.in_place else bound(route.deadline)
+
+
+def _permit(_app: App, route: Route, _needs: Needs) -> Layer | None:
+    return permit(route.allow, challenge="Bearer") if route.allow.needs_principal else None
+
+
+PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (_deadline, _permit)
+
+
+class App(Router):
+    """An application: routes, services, and everything that production needs around them.
+
+    It is a router, because the smallest application is its routes and nothing else. It is
+    also an ASGI application: any server can run it.
+
+    Args:
+        name: shown in logs and in the API description.
+        version: of the API.
+        settings: instead of those of the environment, which are read when it starts.
+        renderer: how a problem becomes a response; `application/problem+json` by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str = "0.1.0",
+        settings: Settings | None = None,
+        renderer: Callable[[Problem, Request], Response] = render,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.version = version
+        self._settings = settings
+        self.renderer = renderer
+        self.services = Services()
+        self.translations = dict(TRANSLATIONS)
+        self.providers: dict[Any, Provider] = {Request: Provider(lambda request: request)}
+        self._core: Core | None = None
+        self._pools: Pools | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read once."""
+        if self._settings is None:
+            self._settings = settings_module.load()
+        return self._settings
+
+    def provide(
+        self,
+        kind: type[T],
+        factory: Callable[[], AbstractAsyncContextManager[T]],
+        **options: Any,
+    ) -> None:
+        """Give handlers that ask for `kind` the value that `factory` opened at start."""
+        self.services.provide(kind, factory, **options)
+        get = self.services.get
+        self.providers[kind] = Provider(lambda _: get(kind))
+
+    def on_error(
+        self, kind: type[E_]
+    ) -> Callable[[Callable[[E_], Problem]], Callable[[E_], Problem]]:
+        """Answer errors of a class with the problem that the decorated function makes."""
+
+        def declare(translate: Callable[[E_], Problem]) -> Callable[[E_], Problem]:
+            self.translations[kind] = translate
+            return translate
+
+        return declare
+
+    def compile(self) -> Core:
+        """Check every declaration and compose every pipeline; opens nothing.
+
+        Raises:
+            UndeclaredPolicy: a route does not say who may use it; names all of them.
+            RouteError: a route cannot be bound.
+        """
+        bare = [route for route in self.routes if route.allow is None]
+        if bare:
+            raise UndeclaredPolicy(bare)
+        settings = self.settings
+        protection = Protection()
+        self._pools = Pools(threads=settings.threads, processes=settings.processes)
+        shared = Compilation(
+            providers=self.providers,
+            pools=self._pools,
+            steps=tuple(_step(self, decide) for decide in PIPELINE),
+            deadline=settings.deadline,
+            body_limit_bytes=settings.body_limit_bytes,
+            common=protection.headers,
+        )
+        self._core = Core(
+            [compile_route(route, shared) for route in self.routes],
+            hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
+            protection=protection,
+            translations=self.translations,
+            renderer=self.renderer,
+            debug=settings.debug,
+        )
+        return self._core
+
+    @property
+    def core(self) -> Core:
+        """The compiled application, which is what a server calls."""
+        return self._core or self.compile()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Core]:
+        """Compile, open every service, and close them again at the end."""
+        core = self.core
+        await self.services.open()
+        try:
+            yield core
+        finally:
+            await self.services.close()
+            if self._pools is not None:
+                self._pools.close()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as an ASGI application."""
+        await _asgi.answer(self, scope, receive, send)
+
+
+def _step(
+    app: App, decide: Callable[[App, Route, Needs], Layer | None]
+) -> Callable[[Route, Needs], Layer | None]:
+    return lambda route, needs: decide(app, route, needs)
+
+
+def _default_hosts(settings: Settings) -> tuple[str, ...]:
+    return ("*",) if settings.debug else ("localhost", "127.0.0.1", "::1", "testserver")

@@ -1,0 +1,50 @@
+"""HTTP: from bytes to an answer.
+
+The public names are what handlers and applications use; a server uses `Core`.
+"""
+
+from mainspring.http._body import Body as BodyStream
+from mainspring.http._body import WholeBody
+from mainspring.http._core import Core
+from mainspring.http._markers import Body, Cookie, Form, Header, Query
+from mainspring.http._problem import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Violation,
+)
+from mainspring.http._request import Request
+from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
+from mainspring.http._routing import Route, RouteError
+
+__all__ = [
+    "Accepted",
+    "BadRequest",
+    "Body",
+    "BodyStream",
+    "Conflict",
+    "Cookie",
+    "Core",
+    "Created",
+    "Forbidden",
+    "Form",
+    "Header",
+    "Html",
+    "Invalid",
+    "NotFound",
+    "Problem",
+    "Query",
+    "Redirect",
+    "Request",
+    "Response",
+    "Route",
+    "RouteError",
+    "Unauthorized",
+    "UnsafeHeader",
+    "Violation",
+    "WholeBody",
+]

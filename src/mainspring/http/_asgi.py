@@ -1,0 +1,176 @@
+"""The only file that knows ASGI: how other servers come in.
+
+Source: ASGI specification 3.0, HTTP & WebSocket message format 2.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mainspring.http._body import WholeBody
+from mainspring.http._problem import Problem
+from mainspring.http._request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from contextlib import AbstractAsyncContextManager
+
+    from mainspring.http._core import Core
+    from mainspring.http._response import Response
+
+    Message = MutableMapping[str, Any]
+    Scope = Message
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+
+class Application(Protocol):
+    """What this file runs."""
+
+    @property
+    def core(self) -> Core: ...
+    def running(self) -> AbstractAsyncContextManager[Core]: ...
+
+
+_NO_BODY: Final = WholeBody()
+
+
+class ClientGone(Problem):
+    """The client went away in the middle of its body."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "the client went away")
+
+
+class ReceivedBody:
+    """A body that is asked for message by message."""
+
+    __slots__ = ("_done", "_receive")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._done = False
+
+    def ready(self) -> bytes | None:
+        return None
+
+    async def chunk(self) -> bytes:
+        while not self._done:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self._done = not message.get("more_body", False)
+            data: bytes = message.get("body", b"")
+            if data:
+                return data
+        return b""
+
+
+async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one ASGI connection.
+
+    Raises:
+        ValueError: a kind of connection that there is nothing for.
+    """
+    match scope["type"]:
+        case "http":
+            await _http(app.core, scope, receive, send)
+        case "lifespan":
+            await _lifespan(app, receive, send)
+        case other:
+            raise ValueError(f"cannot serve an ASGI connection of type {other!r}")
+
+
+async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
+    request = _request(scope, receive)
+    route = core.route(request)
+    if route.in_place:
+        response = await core.answer(request)
+    else:
+        found = await _answer_or_leave(core, request, receive)
+        if found is None:
+            return
+        response = found
+    await _send(response, request, send)
+
+
+async def _answer_or_leave(core: Core, request: Request, receive: Receive) -> Response | None:
+    """The answer, or None if the client left first, which cancels the handler."""
+    answering = asyncio.ensure_future(core.answer(request))
+    if isinstance(request.body, ReceivedBody):
+        return await answering
+    watching = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+        return answering.result() if answering.done() else None
+    finally:
+        for task in (answering, watching):
+            if not task.done():
+                task.cancel()
+        await asyncio.gather(answering, watching, return_exceptions=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _request(scope: Scope, receive: Receive) -> Request:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers:
+            headers[name] += (b"; " if name == b"cookie" else b", ") + value
+        else:
+            headers[name] = value
+    framed = b"content-length" in headers or b"transfer-encoding" in headers
+    body = ReceivedBody(receive) if framed or scope["http_version"] == "2" else _NO_BODY
+    return Request(
+        scope["method"],
+        scope["path"],
+        raw_path=scope.get("raw_path") or scope["path"].encode(),
+        query_string=scope["query_string"],
+        headers=headers,
+        body=body,
+        client=scope.get("client"),
+        scheme=scope["scheme"],
+        http_version=scope["http_version"],
+    )
+
+
+async def _send(response: Response, request: Request, send: Send) -> None:
+    body = response.body
+    start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
+    if isinstance(body, bytes):
+        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
+        await send(start)
+        await send(
+            {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
+        )
+        return
+    await send(start)
+    await _stream(body, send)
+
+
+async def _stream(body: AsyncIterator[bytes], send: Send) -> None:
+    async with AsyncExitStack() as stack:
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            stack.push_async_callback(close)
+        async for part in body:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _lifespan(app: Application, receive: Receive, send: Send) -> None:
+    await receive()
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(app.running())
+        except Exception as exc:
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})

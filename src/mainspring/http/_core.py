@@ -1,0 +1,156 @@
+"""The application as a server sees it: find the route, then await the answer.
+
+This is the whole of the seam between a server and the framework. `route` never waits, so
+that a server knows before it starts a request whether a task is needed (`Route.in_place`).
+`answer` never raises anything but a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from mainspring import telemetry
+from mainspring.http._problem import Problem, as_problem, render
+from mainspring.http._response import Response
+from mainspring.http._routing import Route, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from mainspring.http._request import Request
+    from mainspring.http.layers.protect import Hosts, Protection
+
+    Sink = Callable[[Request], None]
+
+
+CLIENT_GONE: Final = 499
+"""What is recorded for a request whose client left before the answer (nginx's number)."""
+
+
+class Core:
+    """A compiled application.
+
+    Args:
+        routes: every operation, complete.
+        hosts: which hosts are answered.
+        protection: the headers of every answer.
+        translations: errors of the application as problems.
+        render: a problem as a response; what an application may replace.
+        sinks: told of each request when its answer is known.
+        debug: answers of unforeseen errors say what they were.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        hosts: Hosts,
+        protection: Protection,
+        translations: Mapping[type[BaseException], Callable[[Any], Problem]],
+        renderer: Callable[[Problem, Request], Response] = render,
+        sinks: tuple[Sink, ...] = (),
+        debug: bool = False,
+    ) -> None:
+        self.routes = Routes(routes)
+        self._hosts = hosts
+        self._protection = protection
+        self._translations = translations
+        self._renderer = renderer
+        self._sinks = sinks
+        self._debug = debug
+
+    def route(self, request: Request) -> Route:
+        """Find and set the request's route; one that refuses if there is none."""
+        try:
+            self._hosts.check(request)
+        except Problem as problem:
+            route = refusal(problem.status, problem.detail)
+        else:
+            found = self.routes.match(request)
+            if isinstance(found, Route):
+                route = found
+            elif request.method == "HEAD" and "GET" in found:
+                route = self._as_get(request)
+            else:
+                route = unmatched(request.method, found)
+        request.route = route
+        return route
+
+    def _as_get(self, request: Request) -> Route:
+        # The server sends no body to HEAD, so the answer of GET is the answer.
+        request.method = "GET"
+        found = self.routes.match(request)
+        request.method = "HEAD"
+        assert isinstance(found, Route)  # noqa: S101  # GET was in the methods a moment ago
+        return found
+
+    async def answer(self, request: Request) -> Response:
+        """The response to a request that has its route; errors are responses too."""
+        token = telemetry.current.set(request)
+        try:
+            response = await request.route.answer(request)
+        except Exception as exc:  # noqa: BLE001  # the one place where errors become answers
+            response = self._problem(exc, request)
+        except asyncio.CancelledError:
+            self._finish(request, CLIENT_GONE)
+            raise
+        finally:
+            telemetry.current.reset(token)
+        if response.headers is not request.route.json_headers:
+            response.headers = self._protection.apply(response.headers)
+        self._finish(request, response.status)
+        return response
+
+    def _finish(self, request: Request, status: int) -> None:
+        request.status = status
+        for sink in self._sinks:
+            sink(request)
+
+    def _problem(self, error: Exception, request: Request) -> Response:
+        problem = as_problem(error, self._translations)
+        if problem is None:
+            telemetry.failed("http.error", error, route=request.route.title)
+            detail = f"{type(error).__name__}: {error}" if self._debug else ""
+            problem = Problem(500, detail, code="internal")
+        try:
+            response = self._renderer(problem, request)
+        except Exception as exc:  # noqa: BLE001  # an application's renderer must not end the connection
+            telemetry.failed("http.error", exc, route=request.route.title)
+            response = render(problem, request)
+        for name, value in problem.headers.items():
+            response.set_header(name, value)
+        return response
+
+
+def refusal(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Route:
+    """A route that answers with a problem, for requests that reach no other."""
+
+    async def answer(_request: Request) -> Response:
+        raise Problem(status, detail, headers=headers)
+
+    return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
+
+
+def unmatched(method: str, allowed: frozenset[str]) -> Route:
+    """What answers when no route does: 404, 405 with `Allow`, or OPTIONS itself.
+
+    Source: RFC 9110, sections 9.3.7 and 15.5.6.
+    """
+    if not allowed:
+        return _NOT_FOUND
+    names = set(allowed) | ({"HEAD"} if "GET" in allowed else set()) | {"OPTIONS"}
+    listed = ", ".join(sorted(names))
+    if method == "OPTIONS":
+        return _options(listed)
+    return refusal(405, f"only {listed} here", {"allow": listed})
+
+
+def _options(allow: str) -> Route:
+    async def answer(_request: Request) -> Response:
+        return Response(status=204, headers={"allow": allow})
+
+    return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
+
+
+_NOT_FOUND = refusal(404, "there is nothing at this address")

@@ -1,0 +1,86 @@
+"""JSON and MessagePack: the two formats that every body and every answer may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from mainspring.http._explain import readable, violations
+from mainspring.http._problem import BadRequest, Invalid, Problem, Violation
+from mainspring.http._signature import unwrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.http._request import Request
+    from mainspring.http._signature import Parameter
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+# The registered name came late; clients still send the older ones.
+_MSGPACK_NAMES: Final = frozenset({MSGPACK, "application/x-msgpack", "application/vnd.msgpack"})
+
+
+class UnsupportedMediaType(Problem):
+    """415: the body is in a format that the route does not take."""
+
+    def __init__(self, sent: str, taken: tuple[str, ...]) -> None:
+        what = f"a body of type {sent!r}" if sent else "a body without a Content-Type"
+        super().__init__(
+            415,
+            f"{what} is not taken here; send {' or '.join(taken)}",
+            headers={"accept": ", ".join(taken)},
+        )
+
+
+def media_type(content_type: str) -> str:
+    """The type without its parameters, in lower case. Linear in the length."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+class StructuredBody:
+    """Reads a body of JSON or MessagePack into a type."""
+
+    media_types = (JSON, MSGPACK)
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.kind = unwrap(parameter.kind)[0]
+        self._json = msgspec.json.Decoder(self.kind).decode
+        self._msgpack = msgspec.msgpack.Decoder(self.kind).decode
+
+    def decode(self, request: Request, data: bytes) -> Any:
+        """The value.
+
+        Raises:
+            Invalid: it is well formed, but not of the type; names every violation.
+            BadRequest: it is not well formed.
+            UnsupportedMediaType: it is in another format.
+        """
+        sent = request.raw_headers.get(b"content-type", b"")
+        fast = sent == b"application/json"
+        decode = self._json if fast else self._decoder(sent)
+        try:
+            return decode(data)
+        except msgspec.ValidationError as exc:
+            raise Invalid(self._explain(decode, data, exc)) from None
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+            raise BadRequest(f"the body cannot be read: {readable(exc)}") from None
+
+    def _decoder(self, sent: bytes) -> Callable[[bytes], Any]:
+        name = media_type(sent.decode("latin-1"))
+        if name == JSON or (name.endswith("+json") and name.startswith("application/")):
+            return self._json
+        if name in _MSGPACK_NAMES:
+            return self._msgpack
+        raise UnsupportedMediaType(name, self.media_types)
+
+    def _explain(
+        self, decode: Callable[[bytes], Any], data: bytes, error: Exception
+    ) -> list[Violation]:
+        plain = msgspec.json.decode if decode is self._json else msgspec.msgpack.decode
+        try:
+            found = violations(plain(data), self.kind)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            found = []
+        return found or [Violation(readable(error), pointer="#")]

@@ -1,0 +1,219 @@
+"""What a client asks for."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote_plus
+
+from mainspring import telemetry
+from mainspring.http._body import WholeBody, read_all, read_parts
+from mainspring.http._problem import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from mainspring.http._body import Body
+    from mainspring.http._routing import Route
+
+from collections.abc import Mapping
+
+_EMPTY = WholeBody()
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a request: names without case, values of a repeated one joined by commas.
+
+    Source: RFC 9110, sections 5.1 to 5.3.
+    """
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.lower().encode("latin-1", "replace")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+class Request:
+    """One request: made by a server, carried through the pipeline, given to who asks for it.
+
+    Attributes:
+        method: upper case.
+        path: decoded, without the query; always begins with a slash.
+        raw_path: as it was sent, without the query.
+        query_string: as it was sent, without the question mark.
+        raw_headers: lower-case name to value, in bytes; repeated values joined by a comma.
+        body: the bytes that follow.
+        client: address of who asks, behind trusted proxies the real one.
+        scheme: `http` or `https`.
+        http_version: `1.0`, `1.1` or `2`.
+        route: what answers it; set by the router.
+        path_params: what the route's pattern captured, converted.
+        principal: who asks, once that is known.
+        unit: the unit of work, once something asked for it.
+        started: `time.perf_counter` when the first byte was seen.
+    """
+
+    __slots__ = (
+        "_id",
+        "body",
+        "client",
+        "http_version",
+        "method",
+        "path",
+        "path_params",
+        "principal",
+        "query_string",
+        "raw_headers",
+        "raw_path",
+        "root_path",
+        "route",
+        "scheme",
+        "started",
+        "state",
+        "status",
+        "unit",
+    )
+
+    route: Route
+    path_params: dict[str, Any]
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        raw_path: bytes = b"",
+        query_string: bytes = b"",
+        headers: Mapping[bytes, bytes] | None = None,
+        body: Body = _EMPTY,
+        client: tuple[str, int] | None = None,
+        scheme: str = "http",
+        http_version: str = "1.1",
+    ) -> None:
+        self.started = perf_counter()
+        self.method = method
+        self.path = path
+        self.raw_path = raw_path
+        self.query_string = query_string
+        self.raw_headers = {} if headers is None else headers
+        self.body = body
+        self.client = client
+        self.scheme = scheme
+        self.http_version = http_version
+        self._id: str | None = None
+        self.principal: Any = None
+        self.unit: Any = None
+        self.status = 0
+        self.root_path = ""
+
+    @property
+    def id(self) -> str:
+        """The request's own id, or the trace's if the client sent a `traceparent`."""
+        found = self._id
+        if found is None:
+            sent = self.raw_headers.get(b"traceparent")
+            trace = telemetry.read_traceparent(sent.decode("latin-1")) if sent else None
+            found = self._id = trace or telemetry.new_id()
+        return found
+
+    trace_id = id
+
+    @property
+    def headers(self) -> Headers:
+        """The headers as text."""
+        return Headers(self.raw_headers)
+
+    @property
+    def host(self) -> str:
+        """The host that was asked for, without the port; never taken from the path."""
+        value = self.raw_headers.get(b"host", b"").decode("latin-1")
+        name, colon, port = value.rpartition(":")
+        return name if colon and port.isdigit() else value
+
+    @property
+    def url(self) -> str:
+        """The whole URL as the client knows it."""
+        host = self.raw_headers.get(b"host", b"").decode("latin-1")
+        query = f"?{self.query_string.decode('latin-1')}" if self.query_string else ""
+        return f"{self.scheme}://{host}{self.root_path}{self.raw_path.decode('latin-1')}{query}"
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """Every query parameter with all of its values."""
+        return parse_query(self.query_string)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies; of two with one name the first, which is the more specific one."""
+        return parse_cookies(self.raw_headers.get(b"cookie", b""))
+
+    async def read(self, *, limit_bytes: int | None = None) -> bytes:
+        """The whole body, up to the route's limit or the one given."""
+        limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
+        return await read_all(self.body, limit_bytes=limit)
+
+    def stream(self, *, limit_bytes: int | None = None) -> AsyncIterator[bytes]:
+        """The body piece by piece, up to the route's limit or the one given."""
+        limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
+        return read_parts(self.body, limit_bytes=limit)
+
+
+QUERY_PARAMETERS_LIMIT = 256
+
+
+def parse_query(raw: bytes, *, limit: int = QUERY_PARAMETERS_LIMIT) -> dict[str, list[str]]:
+    """Names and values of a query string or an urlencoded form; `;` is data.
+
+    Raises:
+        BadRequest: more parameters than the limit, or bytes that are not UTF-8.
+
+    Source: WHATWG URL, section 5.1 (application/x-www-form-urlencoded parsing).
+    """
+    found: dict[str, list[str]] = {}
+    if not raw:
+        return found
+    if raw.count(b"&") >= limit:
+        raise BadRequest(f"more than {limit} parameters")
+    try:
+        text = raw.decode("ascii") if raw.isascii() else raw.decode()
+        decode = "%" in text or "+" in text
+        for pair in text.split("&"):
+            if not pair:
+                continue
+            name, _, value = pair.partition("=")
+            if decode:
+                name, value = _unquote(name), _unquote(value)
+            found.setdefault(name, []).append(value)
+    except UnicodeDecodeError:
+        raise BadRequest("the parameters are not UTF-8") from None
+    return found
+
+
+def _unquote(text: str) -> str:
+    return unquote_plus(text, errors="strict")
+
+
+def parse_cookies(raw: bytes) -> dict[str, str]:
+    """Names and values of a `Cookie` header.
+
+    A pair without a name is dropped, so that `=__Host-session=x` can never be read as the
+    session's cookie.
+
+    Source: RFC 6265, section 5.4; CVE-2023-23934 for the nameless pair.
+    """
+    found: dict[str, str] = {}
+    for pair in raw.decode("latin-1").split(";"):
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if equals and name:
+            found.setdefault(name, value.strip().strip('"'))
+    return cast("dict[str, str]", found)

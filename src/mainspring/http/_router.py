@@ -1,0 +1,142 @@
+"""Declaring routes: decorators on an application or on a part of one."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
+
+from mainspring.http._routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
+
+    from mainspring.auth import Policy
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+UNSET: Final[Any] = object()
+"""Not said, where None means something."""
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may say beside its pattern.
+
+    Attributes:
+        allow: who may: `anyone`, `signed_in`, `role("editor")`, or a policy of your own.
+        name: in the API description; the function's name by default.
+        summary: one line; the first of the docstring by default.
+        tags: groups in the API description.
+        deadline: after it the answer is 504; the application's (10 s) by default, None for
+            as long as it takes.
+        limit: a rate per caller, such as `10/minute`.
+        body_limit_bytes: larger bodies get 413; the application's (1 MiB) by default.
+        status: of a plain result, when not 200.
+        cpu: run a `def` function in a process instead of a thread.
+        hidden: leave it out of the API description.
+    """
+
+    allow: Policy
+    name: str
+    summary: str
+    tags: Iterable[str]
+    deadline: timedelta | None
+    limit: str
+    body_limit_bytes: int
+    status: int
+    cpu: bool
+    hidden: bool
+
+
+class Router:
+    """A set of routes under one prefix, such as a version or a part of an application.
+
+    Args:
+        prefix: what every pattern begins with, such as `/api/v1`.
+        allow: the policy of routes that do not name one.
+        tags: of every route, for the API description.
+    """
+
+    def __init__(
+        self, prefix: str = "", *, allow: Policy | None = None, tags: Iterable[str] = ()
+    ) -> None:
+        self.prefix = prefix.rstrip("/")
+        self.allow = allow
+        self.tags = tuple(tags)
+        self.routes: list[Route] = []
+
+    def route(
+        self, pattern: str, *, methods: Iterable[str], **options: Unpack[RouteOptions]
+    ) -> Callable[[F], F]:
+        """Answer `pattern` with the decorated function.
+
+        Args:
+            pattern: such as `/notes/{id}`.
+            methods: such as `["GET"]`; HEAD comes with GET, OPTIONS by itself.
+            options: see `RouteOptions`.
+        """
+
+        def declare(endpoint: F) -> F:
+            self.routes.append(self._declared(endpoint, pattern, methods, options))
+            return endpoint
+
+        return declare
+
+    def _declared(
+        self,
+        endpoint: Callable[..., Any],
+        pattern: str,
+        methods: Iterable[str],
+        options: RouteOptions,
+    ) -> Route:
+        first, _, rest = inspect.cleandoc(endpoint.__doc__ or "").partition("\n")
+        return Route(
+            methods=frozenset(method.upper() for method in methods),
+            pattern=self.prefix + pattern,
+            endpoint=endpoint,
+            allow=options.get("allow") or self.allow,
+            name=options.get("name") or endpoint.__name__,
+            summary=options.get("summary") or first,
+            description=rest.strip(),
+            tags=(*self.tags, *options.get("tags", ())),
+            deadline=options.get("deadline", UNSET),
+            limit=options.get("limit", ""),
+            body_limit_bytes=options.get("body_limit_bytes", 0),
+            status=options.get("status"),
+            cpu=options.get("cpu", False),
+            hidden=options.get("hidden", False),
+        )
+
+    def get(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Answer GET and HEAD; options as for `route`."""
+        return self.route(pattern, methods=["GET"], **options)
+
+    def post(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Answer POST; options as for `route`."""
+        return self.route(pattern, methods=["POST"], **options)
+
+    def put(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Answer PUT; options as for `route`."""
+        return self.route(pattern, methods=["PUT"], **options)
+
+    def patch(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Answer PATCH; options as for `route`."""
+        return self.route(pattern, methods=["PATCH"], **options)
+
+    def delete(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Answer DELETE; options as for `route`."""
+        return self.route(pattern, methods=["DELETE"], **options)
+
+    def include(self, router: Router, *, prefix: str = "") -> None:
+        """Add another router's routes, under `prefix` as well as its own."""
+        under = self.prefix + prefix.rstrip("/")
+        for route in router.routes:
+            self.routes.append(
+                replace(
+                    route,
+                    pattern=under + route.pattern,
+                    allow=route.allow or self.allow,
+                    tags=(*self.tags, *route.tags),
+                )
+            )
