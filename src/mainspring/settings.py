@@ -110,7 +110,7 @@ class Settings:
         if not self.debug and self.secret_key and len(self.secret_key.reveal()) < _SECRET_LENGTH:
             raise SettingError(
                 f"SECRET_KEY is shorter than {_SECRET_LENGTH} characters",
-                fix="set it to the output of: python -c 'import secrets; print(secrets.token_hex(32))'",
+                fix='take what this prints: python -c "import secrets; print(secrets.token_hex())"',
             )
 
 
