@@ -52,6 +52,7 @@ class Backends(Generic[Backend]):
         Raises:
             UnknownBackend: no backend has the scheme; the message suggests the nearest.
             MissingExtra: the backend's client library is not installed.
+            ModuleNotFoundError: the table names a module that does not exist.
         """
         scheme = urlsplit(url).scheme
         target = self._table.get(scheme) or self._others().get(scheme)
@@ -65,6 +66,8 @@ class Backends(Generic[Backend]):
         try:
             return cast("Backend", getattr(importlib.import_module(module), attribute))
         except ModuleNotFoundError as exc:
+            if module == exc.name or module.startswith(f"{exc.name}."):
+                raise
             extra = self._extras.get(scheme, scheme)
             raise MissingExtra(f"{scheme}://", package=str(exc.name), extra=extra) from exc
 

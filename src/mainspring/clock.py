@@ -33,7 +33,11 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, span: timedelta) -> None:
+        until = time.monotonic() + span.total_seconds()
         await asyncio.sleep(span.total_seconds())
+        # uvloop rounds to whole milliseconds, downwards too.
+        while (left := until - time.monotonic()) > 0:  # noqa: ASYNC110  # time is what it waits for
+            await asyncio.sleep(left)
 
 
 if TYPE_CHECKING:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class MainspringError(Exception):
         return Finding(self.code, self.what, self.fix)
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}: {self.finding}"
+        # Without the class's name: tracebacks and logs write it in front of this themselves.
+        return str(self.finding)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Subclasses have constructors of their own, and an error must survive the way
@@ -77,10 +82,16 @@ class MissingExtra(ConfigError):
         )
 
 
-def suggestion(word: str, known: list[str]) -> str:
-    """`did you mean 'x'?` for the nearest of the known words, or an empty string."""
+def suggestion(word: str, known: Iterable[str] | Mapping[str, str]) -> str:
+    """`did you mean 'x'?` for the nearest of the known words, or an empty string.
+
+    Args:
+        word: what was written.
+        known: the words to compare it with; a mapping says how each is to be shown.
+    """
     # difflib is imported here because it costs a millisecond that only a mistake should pay.
     from difflib import get_close_matches  # noqa: PLC0415
 
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+    shown = known if isinstance(known, Mapping) else {each: each for each in known}
+    near = get_close_matches(word, shown, n=1, cutoff=0.6)
+    return f"did you mean {shown[near[0]]!r}?" if near else ""

@@ -31,7 +31,7 @@ class Services:
         self._factories: dict[type, Callable[[], AbstractAsyncContextManager[Any]]] = {}
         self._pings: dict[type, Callable[[Any], Awaitable[None]]] = {}
         self._open: dict[type, Any] = {}
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None
 
     def provide(
         self,
@@ -48,6 +48,7 @@ class Services:
             ping: raises if the open value does not work; the readiness check awaits it.
         """
         self._factories[kind] = factory
+        self._pings.pop(kind, None)
         if ping is not None:
             self._pings[kind] = ping
 
@@ -56,16 +57,24 @@ class Services:
         return kind in self._factories
 
     async def open(self) -> None:
-        """Open all; if one fails, those already open are closed and the failure is raised."""
+        """Open all; if one fails, those already open are closed and the failure is raised.
+
+        Raises:
+            ConfigError: they are open already.
+        """
+        if self._stack is not None:
+            raise ConfigError("the services are open already", fix="close them first")
         async with AsyncExitStack() as stack:
             for kind, factory in self._factories.items():
                 self._open[kind] = await stack.enter_async_context(factory())
+                stack.callback(self._open.pop, kind)
             self._stack = stack.pop_all()
 
     async def close(self) -> None:
-        """Close all in reverse order."""
-        self._open.clear()
-        await self._stack.aclose()
+        """Close all in reverse order; each may still use those that were opened before it."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
 
     def get(self, kind: type[T]) -> T:
         """The open value.

@@ -6,17 +6,19 @@ development only), the process environment. A name that nobody knows stops the s
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 from mainspring.errors import ConfigError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class SettingError(ConfigError):
@@ -52,12 +54,15 @@ class Secret:
     __str__ = __repr__
 
 
-def _plain(name: str, default: Any) -> Any:
+Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+
+def _plain(name: str, default: Any, *, read: Callable[[str], Any] | None = None) -> Any:
     """A setting whose environment name has no prefix, because the whole field uses it."""
-    return field(default=default, metadata={"env": name})
+    return field(default=default, metadata={"env": name, "read": read})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """Everything that may differ from one deployment to the next.
 
@@ -84,10 +89,12 @@ class Settings:
     development, and none but loopback outside it."""
     cors_origins: tuple[str, ...] = _plain("CORS_ORIGINS", ())
     """Exact origins of browsers that may read the answers; `*` for all, never with cookies."""
-    log_level: str = _plain("LOG_LEVEL", "info")
+    log_level: Level = _plain("LOG_LEVEL", "info")
+    """What is less urgent is not logged: `debug`, `info`, `warning`, `error` or `critical`."""
     sentry_dsn: Secret = _plain("SENTRY_DSN", Secret(""))
     otel_exporter_otlp_endpoint: str = _plain("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    no_color: bool = _plain("NO_COLOR", default=False)
+    no_color: bool = _plain("NO_COLOR", default=False, read=bool)
+    """No colour on a terminal. Any text at all means yes, as no-color.org asks."""
 
     host: str = _plain("HOST", "127.0.0.1")
     port: int = _plain("PORT", 8000)
@@ -110,12 +117,28 @@ class Settings:
         if not self.debug and self.secret_key and len(self.secret_key.reveal()) < _SECRET_LENGTH:
             raise SettingError(
                 f"SECRET_KEY is shorter than {_SECRET_LENGTH} characters",
-                fix="set it to the output of: python -c 'import secrets; print(secrets.token_hex(32))'",
+                fix='take what this prints: python -c "import secrets; print(secrets.token_hex())"',
             )
 
+    def __repr__(self) -> str:
+        # The one place where a URL's password could reach a log by accident.
+        shown = ((f.name, getattr(self, f.name)) for f in fields(self))
+        parts = (
+            f"{name}={without_password(value) if isinstance(value, str) else value!r}"
+            for name, value in shown
+        )
+        return f"Settings({', '.join(parts)})"
 
+
+def without_password(url: str) -> str:
+    """The URL with `…` in the place of its password, fit for a log; other text as it is."""
+    return _PASSWORD.sub(r"\1…\2", url)
+
+
+_PASSWORD: Final = re.compile(r"^([a-z0-9+.-]+://[^/@:]*:).*(@[^@]*)$", re.IGNORECASE)
 _SECRET_LENGTH: Final = 32
 _PREFIX: Final = "MAINSPRING_"
+_SEE: Final = "see docs/reference/settings.md"
 # Not fields: read by tools before or beside the settings.
 _RESERVED: Final = frozenset({"MAINSPRING_ENV_FILE"})
 
@@ -152,22 +175,32 @@ def read_env_file(path: Path) -> dict[str, str]:
     """The `NAME=value` lines of a file; empty when there is none.
 
     Comments, blank lines, `export ` and matching quotes around a value are understood;
-    nothing is interpolated.
+    nothing is interpolated. A comment after a value needs a space before its `#`.
+
+    Raises:
+        SettingError: a line is not of that form.
     """
     if not path.is_file():
         return {}
     pairs: dict[str, str] = {}
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        line = raw.strip().removeprefix("export ")
+        line = raw.strip()
         if not line or line.startswith("#"):
             continue
-        name, equals, value = line.partition("=")
-        if not equals:
-            raise SettingError(f"{path}:{number}: expected NAME=value", fix="add the '='")
-        value = value.strip()
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        pairs[name.strip()] = value[1:-1] if quoted else value
+        found = _ENV_LINE.fullmatch(line)
+        if found is None:
+            raise SettingError(
+                f"{path}:{number}: expected NAME=value",
+                fix="write one NAME=value a line, with both quotes or none around the value",
+            )
+        pairs[found["name"]] = found["plain"] if found["quote"] is None else found["quoted"]
     return pairs
+
+
+_ENV_LINE: Final = re.compile(
+    r"(export\s+)?(?P<name>\w+)\s*=\s*"
+    r"((?P<quote>['\"])(?P<quoted>.*?)(?P=quote)|(?P<plain>(?!['\"]|(?<=\s)#).*?|))(\s+#.*)?"
+)
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -175,11 +208,13 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     for name, text in environ.items():
         field_name = _FIELD_OF.get(name)
         if field_name is not None:
-            found[field_name] = _read(name, text, _TYPES[field_name])
+            found[field_name] = _read(name, text, field_name)
         elif name.startswith(_PREFIX) and name not in _RESERVED:
+            # Without the prefix, which every unknown name shares with every known one.
+            known = {env.removeprefix(_PREFIX): env for env in _FIELD_OF}
             raise SettingError(
                 f"unknown setting {name}",
-                fix=suggestion(name, list(_FIELD_OF)) or "see docs/reference/settings.md",
+                fix=suggestion(name.removeprefix(_PREFIX), known) or _SEE,
             )
     return found
 
@@ -187,14 +222,18 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
 def _from_pyproject(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("mainspring", {})
+    try:
+        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingError(f"{path} is not TOML: {exc}", fix="mend the line it names") from exc
+    table = whole.get("tool", {}).get("mainspring", {})
     found: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in _TYPES:
             raise SettingError(
                 f"unknown setting {key!r} in [tool.mainspring] of {path}",
-                fix=suggestion(name, list(_TYPES)) or "see docs/reference/settings.md",
+                fix=suggestion(name, _TYPES.keys()) or _SEE,
             )
         if _TYPES[name] is Secret:
             raise SettingError(
@@ -202,14 +241,16 @@ def _from_pyproject(path: Path) -> dict[str, Any]:
                 fix=f"set {_ENV_OF[name]} in the environment",
             )
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        found[name] = _read(key, text, _TYPES[name])
+        found[name] = _read(key, text, name)
     return found
 
 
-def _read(name: str, text: str, kind: Any) -> Any:
+def _read(name: str, text: str, field_name: str) -> Any:
+    kind = _TYPES[field_name]
+    read = _READ_OF[field_name] or _READERS[kind]
     try:
-        return _READERS[kind](text.strip())
-    except (ValueError, KeyError):
+        return read(text.strip())
+    except (ValueError, KeyError, OverflowError):
         raise SettingError(
             f"{name}={text!r} is not {_EXPECTED[kind]}", fix=f"give {_EXPECTED[kind]}"
         ) from None
@@ -228,26 +269,41 @@ _SIZES: Final = {
 
 def _quantity(text: str) -> tuple[float, str]:
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    return float(digits), text[len(digits) :].strip().lower()
+    number = float(digits)
+    if not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number, text[len(digits) :].strip().lower()
 
 
 def span(text: str) -> timedelta:
-    """`10`, `500ms`, `2m`, `1h`, `1d` as a span of time; a bare number is seconds."""
-    number, unit = _quantity(text)
-    return timedelta(seconds=number * _SPANS[unit])
+    """`10`, `500ms`, `2m`, `1h`, `1d` as a span of time; a bare number is seconds.
 
-
-def _size(text: str) -> int:
+    Raises:
+        ValueError: it is not a number of a known unit, or negative.
+    """
     number, unit = _quantity(text)
-    return int(number * _SIZES[unit])
+    return timedelta(seconds=number * _known(unit, _SPANS))
 
 
 def _count(text: str) -> int:
     # A size is a count with an optional unit, so one reader serves every integer.
-    size = _size(text)
-    if size < 0:
+    number, unit = _quantity(text)
+    size = number * _known(unit, _SIZES)
+    if size != int(size):
         raise ValueError(text)
-    return size
+    return int(size)
+
+
+def _known(unit: str, units: Mapping[str, float]) -> float:
+    if unit not in units:
+        raise ValueError(unit)
+    return units[unit]
+
+
+def _level(text: str) -> str:
+    if text.lower() not in get_args(Level):
+        raise ValueError(text)
+    return text.lower()
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -258,6 +314,7 @@ _READERS: Final[dict[Any, Any]] = {
     str: str,
     bool: lambda text: _FLAGS[text.lower()],
     int: _count,
+    Level: _level,
     Secret: Secret,
     timedelta: span,
     tuple[str, ...]: _names,
@@ -266,6 +323,7 @@ _EXPECTED: Final[dict[Any, str]] = {
     str: "text",
     bool: "true or false",
     int: "a whole number, or a size such as 1MiB",
+    Level: f"one of {', '.join(get_args(Level))}",
     Secret: "text",
     timedelta: "a span such as 10, 500ms or 2m",
     tuple[str, ...]: "a list separated by commas",
@@ -277,4 +335,5 @@ _TYPES: Final[dict[str, Any]] = {
 _ENV_OF: Final = {
     f.name: str(f.metadata.get("env") or _PREFIX + f.name.upper()) for f in fields(Settings)
 }
+_READ_OF: Final = {f.name: f.metadata.get("read") for f in fields(Settings)}
 _FIELD_OF: Final = {env: name for name, env in _ENV_OF.items()}

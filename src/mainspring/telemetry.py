@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,22 +56,26 @@ _listeners: list[Callable[[Event], None]] = []
 
 
 def subscribe(listener: Callable[[Event], None]) -> Callable[[], None]:
-    """Call `listener` with every event from now on; returns the function that ends it."""
+    """Call `listener` with every event from now on; returns the function that ends it.
+
+    Ending it a second time does nothing.
+    """
     _listeners.append(listener)
 
     def unsubscribe() -> None:
-        _listeners.remove(listener)
+        with suppress(ValueError):
+            _listeners.remove(listener)
 
     return unsubscribe
 
 
-def emit(name: str, **facts: Any) -> None:
+def emit(name: str, /, **facts: Any) -> None:
     """Tell the listeners of an instant. Costs one attribute test when nobody listens."""
     if _listeners:
         _tell(Event(name, facts, unit=current.get()))
 
 
-def failed(name: str, error: BaseException, **facts: Any) -> None:
+def failed(name: str, error: BaseException, /, **facts: Any) -> None:
     """Tell the listeners of an error that was handled but should be known."""
     if _listeners:
         _tell(Event(name, facts, error=error, unit=current.get()))
@@ -84,13 +89,13 @@ class Span:
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
 
-    def note(self, **facts: Any) -> None:
+    def note(self, /, **facts: Any) -> None:
         """Add what became known on the way."""
         self.facts.update(facts)
 
 
 @contextmanager
-def span(name: str, **facts: Any) -> Iterator[Span]:
+def span(name: str, /, **facts: Any) -> Iterator[Span]:
     """Measure a block and tell the listeners when it ends, however it ends."""
     if not _listeners:
         yield Span(facts)
@@ -137,7 +142,11 @@ def new_id() -> str:
     return f"{_prefix}{next(_serial):016x}"
 
 
-_TRACEPARENT_LENGTH = 55
+# Version ff is forbidden, and an id of zeros is no id.
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})"
+    r"-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
+)
 
 
 def read_traceparent(header: str) -> str | None:
@@ -145,9 +154,8 @@ def read_traceparent(header: str) -> str | None:
 
     Source: W3C Trace Context, section 3.2.
     """
-    if len(header) < _TRACEPARENT_LENGTH or header[2] != "-" or header[35] != "-":
+    found = _TRACEPARENT.fullmatch(header)
+    # Only a later version than the one we know may say more.
+    if found is None or (found["more"] and found["version"] == "00"):
         return None
-    trace = header[3:35]
-    if not set(trace) <= set("0123456789abcdef") or trace == "0" * 32:
-        return None
-    return trace
+    return found["trace"]
