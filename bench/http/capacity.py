@@ -1,0 +1,98 @@
+"""W1 to W3: the ceiling of one server process on one core, and the CPU that a request costs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from bench import wrk
+from bench.http.check import WrongAnswer, check
+from bench.http.subjects import SUBJECTS, environment
+from bench.http.workloads import WORKLOADS, Workload
+from bench.measures import Measure, interleaved
+from bench.plan import Outcome, Plan, Tick
+from bench.servers import Server, ServerFailed, serving
+
+WARM_UP_S = 1.0
+FAILURES = (ServerFailed, WrongAnswer, wrk.GeneratorFailed, OSError, TimeoutError)
+
+
+@dataclass(slots=True)
+class _Rounds:
+    per_second: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+
+
+def _workloads(plan: Plan) -> list[Workload]:
+    return [workload for name, workload in WORKLOADS.items() if plan.wants(name)]
+
+
+def steps(plan: Plan) -> int:
+    """A check and `plan.rounds` measurements for every pair of workload and subject."""
+    return len(_workloads(plan)) * len(plan.chosen([*SUBJECTS])) * (1 + plan.rounds)
+
+
+def measure(plan: Plan, tick: Tick, outcome: Outcome) -> None:
+    """Add requests per second and CPU per request of every subject that passes its check."""
+    for workload in _workloads(plan):
+        fit = _fit(plan, workload, tick, outcome)
+        rounds = {name: _Rounds() for name in fit}
+        for number, name in interleaved(fit, rounds=plan.rounds):
+            tick(f"{workload.name} {name}, round {number + 1}")
+            if f"{workload.name} {name}" in outcome.failures:
+                continue
+            try:
+                per_second, cpu_us = _once(name, workload, seconds=plan.seconds)
+            except FAILURES as error:
+                outcome.failures[f"{workload.name} {name}"] = str(error)
+                continue
+            rounds[name].per_second.append(per_second)
+            rounds[name].cpu_us.append(cpu_us)
+        for name, seen in rounds.items():
+            if seen.per_second:
+                wall = Measure.of(workload.name, name, "req/s", seen.per_second)
+                cpu = Measure.of(f"{workload.name}-cpu", name, "µs/req", seen.cpu_us)
+                outcome.measures += [wall, cpu]
+
+
+def _fit(plan: Plan, workload: Workload, tick: Tick, outcome: Outcome) -> list[str]:
+    """The subjects that answer this workload rightly; the others are failures with a reason."""
+    fit = []
+    for name in plan.chosen([*SUBJECTS]):
+        tick(f"{workload.name} {name}, check")
+        try:
+            with started(name, workload) as server:
+                check(server.port, workload, refuses=not SUBJECTS[name].empty)
+            fit.append(name)
+        except FAILURES as error:
+            outcome.failures[f"{workload.name} {name}"] = str(error)
+    return fit
+
+
+def started(name: str, workload: Workload) -> AbstractContextManager[Server]:
+    """A fresh server of the subject, ready for the workload."""
+    subject = SUBJECTS[name]
+    where = environment(subject, workload=workload.name)
+    return serving(subject.command, path=workload.call.path, environment=where)
+
+
+def _once(name: str, workload: Workload, *, seconds: float) -> tuple[float, float]:
+    """Requests per second, and microseconds of CPU per request, of a fresh and warm server."""
+    with started(name, workload) as server:
+        drive(server, workload, seconds=min(WARM_UP_S, seconds))
+        before = server.cpu_s()
+        load = drive(server, workload, seconds=seconds)
+        used = server.cpu_s() - before
+    return load.per_second, used * 1e6 / load.requests
+
+
+def drive(server: Server, workload: Workload, *, seconds: float) -> wrk.Load:
+    """Drive the workload's call at the server as fast as it answers."""
+    call = workload.call
+    return wrk.drive(
+        f"http://127.0.0.1:{server.port}{call.path}",
+        seconds=seconds,
+        method=call.method,
+        body=call.body,
+        headers=call.headers,
+    )
