@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring import settings as settings_module
@@ -21,6 +21,7 @@ from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.permit import permit
 from mainspring.http.layers.protect import Hosts, Protection
+from mainspring.observe import Logs, Watchdog
 from mainspring.services import Services
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class App(Router):
         self.services = Services()
         self.translations = dict(TRANSLATIONS)
         self.providers: dict[Any, Provider] = {Request: Provider(lambda request: request)}
+        self._logs: Logs | None = None
         self._core: Core | None = None
         self._pools: Pools | None = None
 
@@ -143,12 +145,14 @@ class App(Router):
             body_limit_bytes=settings.body_limit_bytes,
             common=protection.headers,
         )
+        self._logs = Logs.of(settings)
         self._core = Core(
             [compile_route(route, shared) for route in self.routes],
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             protection=protection,
             translations=self.translations,
             renderer=self.renderer,
+            sinks=(self._logs.request_sink(),),
             debug=settings.debug,
         )
         return self._core
@@ -162,13 +166,22 @@ class App(Router):
     async def running(self) -> AsyncIterator[Core]:
         """Compile, open every service, and close them again at the end."""
         core = self.core
-        await self.services.open()
-        try:
+        async with AsyncExitStack() as stack:
+            self._open_logs(stack)
+            await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))
+            stack.callback(self._close_pools)
+            stack.push_async_callback(self.services.close)
+            await self.services.open()
             yield core
-        finally:
-            await self.services.close()
-            if self._pools is not None:
-                self._pools.close()
+
+    def _open_logs(self, stack: AsyncExitStack) -> None:
+        if self._logs is not None:
+            self._logs.open()
+            stack.callback(self._logs.close)
+
+    def _close_pools(self) -> None:
+        if self._pools is not None:
+            self._pools.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application."""

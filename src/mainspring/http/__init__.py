@@ -19,6 +19,7 @@ from mainspring.http._problem import (
 )
 from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
+from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Response",
     "Route",
     "RouteError",
+    "Router",
     "Unauthorized",
     "UnsafeHeader",
     "Violation",

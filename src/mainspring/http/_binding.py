@@ -55,7 +55,7 @@ class BodyReader(Protocol):
     def decode(self, request: Request, data: bytes) -> Any: ...
 
 
-class _Wrong(Exception):  # noqa: N818  # a signal inside this file, never seen outside
+class _Wrong(Exception):  # a signal inside this file, never seen outside
     def __init__(self, found: list[Violation]) -> None:
         super().__init__(found)
         self.found = found
@@ -167,7 +167,9 @@ def _body_reader(parameter: Parameter) -> BodyReader:
     return FormBody(parameter) if parameter.source == "form" else StructuredBody(parameter)
 
 
-def _reader(parameter: Parameter, providers: Mapping[Any, Provider]) -> Read:
+def _reader(  # noqa: PLR0911  # one return a source
+    parameter: Parameter, providers: Mapping[Any, Provider]
+) -> Read:
     name = parameter.name
     match parameter.source:
         case "path":

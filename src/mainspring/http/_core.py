@@ -82,7 +82,7 @@ class Core:
         request.method = "GET"
         found = self.routes.match(request)
         request.method = "HEAD"
-        assert isinstance(found, Route)  # noqa: S101  # GET was in the methods a moment ago
+        assert isinstance(found, Route)  # GET was in the methods a moment ago
         return found
 
     async def answer(self, request: Request) -> Response:

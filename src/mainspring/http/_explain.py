@@ -101,5 +101,5 @@ def _escaped(name: str) -> str:
 
 
 def _item_type(kind: Any) -> Any:
-    arguments = getattr(kind, "__args__", ())
+    arguments: tuple[Any, ...] = getattr(kind, "__args__", ())
     return arguments[0] if len(arguments) == 1 else None

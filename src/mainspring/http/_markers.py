@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`Annotated[str, Header("x-token")]`: a request header; by default the parameter's name
-    with dashes."""
+    """`Annotated[str, Header("x-token")]`: a request header.
+
+    Without a name it is the parameter's, with dashes.
+    """
 
     name: str = ""
 
@@ -22,19 +24,25 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`Annotated[str, Query("q")]`: a query parameter of another name, or a `Struct` whose
-    fields are query parameters."""
+    """`Annotated[str, Query("q")]`: a query parameter of another name.
+
+    Of a `Struct` every field is a query parameter.
+    """
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`Annotated[SignUp, Form()]`: a `Struct` filled from an HTML form, urlencoded or
-    multipart. A form is never accepted where it is not asked for."""
+    """`Annotated[SignUp, Form()]`: a `Struct` filled from an HTML form.
+
+    The form is urlencoded or multipart. It is never accepted where it is not asked for.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`Annotated[dict[str, int], Body()]`: the body, for types that would otherwise be read
-    from the query."""
+    """`Annotated[dict[str, int], Body()]`: the body.
+
+    For types that would otherwise be read from the query.
+    """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from mainspring import telemetry
@@ -86,7 +86,7 @@ class Request:
     route: Route
     path_params: dict[str, Any]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of a request
         self,
         method: str,
         path: str,
@@ -125,7 +125,15 @@ class Request:
             found = self._id = trace or telemetry.new_id()
         return found
 
-    trace_id = id
+    @property
+    def trace_id(self) -> str:
+        """The same: a request is the root of its trace here."""
+        return self.id
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of the route, which has few values where paths have many."""
+        return self.route.pattern
 
     @property
     def headers(self) -> Headers:
@@ -216,4 +224,4 @@ def parse_cookies(raw: bytes) -> dict[str, str]:
         name = name.strip()
         if equals and name:
             found.setdefault(name, value.strip().strip('"'))
-    return cast("dict[str, str]", found)
+    return found

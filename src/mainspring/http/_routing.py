@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
 
-    from mainspring.http._binding import Signature
     from mainspring.http._request import Request
     from mainspring.http._response import Response
+    from mainspring.http._signature import Signature
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -102,7 +102,7 @@ def _segment(part: str, pattern: str) -> str | Capture:
     name, kind = found.groups()
     if kind is not None and kind not in _TYPES:
         raise RouteError(f"pattern {pattern!r}: no path type {kind!r}", fix=f"use {list(_TYPES)}")
-    return Capture(name, _TYPES.get(kind), tail=kind == "path")
+    return Capture(name, _TYPES[kind] if kind else None, tail=kind == "path")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -242,9 +242,9 @@ def _tail_targets(node: _Node, name: str) -> dict[str, Route]:
     for known, targets in node.tails:
         if known == name:
             return targets
-    targets: dict[str, Route] = {}
-    node.tails.append((name, targets))
-    return targets
+    fresh: dict[str, Route] = {}
+    node.tails.append((name, fresh))
+    return fresh
 
 
 def _target(targets: dict[str, Route], method: str, allowed: set[str]) -> Route | None:
@@ -254,7 +254,7 @@ def _target(targets: dict[str, Route], method: str, allowed: set[str]) -> Route 
     return route
 
 
-def _walk(  # noqa: PLR0913, PLR0917  # a recursion over its own state
+def _walk(  # a recursion over its own state
     node: _Node,
     parts: list[str],
     at: int,

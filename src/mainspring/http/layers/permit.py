@@ -34,6 +34,7 @@ def permit(policy: Policy, *, challenge: str) -> Layer:
     """Go on only if the policy lets the principal in.
 
     Args:
+        policy: decides.
         challenge: value of `WWW-Authenticate` for those who are not known.
     """
 

@@ -1,0 +1,167 @@
+"""Logs: one line per request, whatever the application says, and what telemetry reports.
+
+`structlog` is the front, the standard library's `logging` is accepted, and both end in the
+same writer with the id of the request that they belong to.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+
+import structlog
+
+from mainspring import telemetry
+from mainspring.observe._lines import Finished, Said, as_json, as_text
+from mainspring.observe._writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from mainspring.settings import Settings
+
+_STDOUT: Final = 1
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+class FinishedRequest(Protocol):
+    """What a request has to tell; `http.Request` is one."""
+
+    @property
+    def id(self) -> str: ...
+
+    method: str
+    path: str
+    status: int
+    started: float
+    client: tuple[str, int] | None
+
+    @property
+    def pattern(self) -> str: ...
+
+
+class Logs:
+    """Where lines of one process go.
+
+    Args:
+        fd: a file descriptor.
+        text: readable lines instead of JSON.
+        colour: colour readable lines.
+        level: what is less than it is not written.
+    """
+
+    def __init__(
+        self, fd: int = _STDOUT, *, text: bool = False, colour: bool = False, level: str = "info"
+    ) -> None:
+        self._writer = Writer(fd, as_text(colour=colour) if text else as_json)
+        self._level = _LEVELS.get(level.lower(), logging.INFO)
+        self._unsubscribe: Callable[[], None] | None = None
+        self._handler: logging.Handler | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Logs:
+        """Readable in development, JSON elsewhere; coloured only for a terminal that wants it."""
+        colour = settings.debug and not settings.no_color and os.isatty(_STDOUT)
+        return cls(text=settings.debug, colour=colour, level=settings.log_level)
+
+    def request_sink(self) -> Callable[[Any], None]:
+        """What is told of each finished request: one append, and the thread does the rest."""
+        put, nudge = self._writer.put, self._writer.nudge
+
+        def sink(request: FinishedRequest) -> None:
+            put(
+                Finished(
+                    request.id,
+                    request.method,
+                    request.path,
+                    request.pattern,
+                    request.status,
+                    request.started,
+                    perf_counter(),
+                    request.client,
+                )
+            )
+            nudge()
+
+        return sink
+
+    def say(self, level: str, event: str, facts: dict[str, Any]) -> None:
+        """Write a line if its level is high enough, with the id of the current unit of work."""
+        if _LEVELS.get(level, logging.INFO) < self._level:
+            return
+        unit = telemetry.current.get()
+        if unit is not None:
+            facts.setdefault("request_id", unit.id)
+        self._writer.put(Said(time.time(), level, event, facts))
+        self._writer.nudge()
+
+    def open(self) -> None:
+        """Take over: structlog, the root logger of `logging`, and telemetry's errors."""
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, _exception, self._from_structlog],
+            wrapper_class=structlog.make_filtering_bound_logger(self._level),
+            cache_logger_on_first_use=False,
+        )
+        self._handler = _Bridge(self)
+        logging.getLogger().addHandler(self._handler)
+        if logging.getLogger().level in {logging.NOTSET, logging.WARNING}:
+            logging.getLogger().setLevel(self._level)
+        self._unsubscribe = telemetry.subscribe(self._from_telemetry)
+
+    def close(self) -> None:
+        """Give back what `open` took, and write what is left."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._handler is not None:
+            logging.getLogger().removeHandler(self._handler)
+        structlog.reset_defaults()
+        self._writer.close()
+
+    def _from_structlog(
+        self, _logger: Any, method: str, event: MutableMapping[str, Any]
+    ) -> NoReturn:
+        facts = dict(event)
+        self.say("error" if method == "exception" else method, str(facts.pop("event", "")), facts)
+        raise structlog.DropEvent
+
+    def _from_telemetry(self, event: telemetry.Event) -> None:
+        if event.error is not None:
+            facts = {**event.facts, "error": repr(event.error)}
+            facts["exception"] = "".join(traceback.format_exception(event.error))
+            self.say("error", event.name, facts)
+        elif event.facts.get("level"):
+            facts = dict(event.facts)
+            self.say(str(facts.pop("level")), event.name, facts)
+
+
+def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """`exc_info` as the text of a traceback."""
+    given = event.pop("exc_info", None)
+    if given:
+        error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+        if error is not None:
+            event["exception"] = "".join(traceback.format_exception(error))
+    return event
+
+
+class _Bridge(logging.Handler):
+    """The standard library's records into our lines."""
+
+    def __init__(self, logs: Logs) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            facts["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):  # the arguments do not fit the format
+            text = str(record.msg)
+        self._logs.say(record.levelname.lower(), text, facts)
