@@ -10,7 +10,7 @@ import msgspec
 from mainspring.errors import MainspringError
 from mainspring.http._negotiate import preferred
 from mainspring.http._problem import Problem
-from mainspring.http._response import Answer, Header, Html, Response
+from mainspring.http._response import Answer, Encoded, Header, Html, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _JSON: Final = b"application/json"
 _MSGPACK: Final = b"application/msgpack"
 FORMATS: Final = ("application/json", "application/msgpack")
+
+to_json: Final = msgspec.json.Encoder().encode
+to_msgpack: Final = msgspec.msgpack.Encoder().encode
 
 
 class UnexpectedResult(MainspringError):
@@ -37,8 +40,34 @@ class NotAcceptable(Problem):
         super().__init__(406, f"this can be sent as {' or '.join(FORMATS)}")
 
 
-to_json: Final = msgspec.json.Encoder().encode
-to_msgpack: Final = msgspec.msgpack.Encoder().encode
+class Formats:
+    """Encodes values of a route in the format that the client wants.
+
+    Attributes:
+        json_headers: constant headers of JSON answers, by which a server knows them.
+    """
+
+    def __init__(self, common: tuple[Header, ...]) -> None:
+        vary = (b"vary", b"accept")
+        self.json_headers: tuple[Header, ...] = ((b"content-type", _JSON), vary, *common)
+        self._msgpack_headers: tuple[Header, ...] = ((b"content-type", _MSGPACK), vary, *common)
+
+    def encode(self, request: Request, value: Any, status: int) -> Response:
+        """The value as a response.
+
+        Raises:
+            NotAcceptable: the client takes none of the formats.
+        """
+        accept = request.raw_headers.get(b"accept")
+        if accept is None or accept == b"*/*" or accept.startswith(_JSON):
+            return Encoded(to_json(value), status, self.json_headers)
+        match preferred(accept.decode("latin-1"), FORMATS):
+            case "application/json":
+                return Encoded(to_json(value), status, self.json_headers)
+            case "application/msgpack":
+                return Encoded(to_msgpack(value), status, self._msgpack_headers)
+            case _:
+                raise NotAcceptable
 
 
 def compile_encoder(
@@ -54,33 +83,43 @@ def compile_encoder(
     Returns:
         The encoder, and the constant headers of its JSON answers.
     """
-    inner, answer = _inner(returns)
-    json_headers = (b"content-type", _JSON), (b"vary", b"accept"), *common
-    msgpack_headers = (b"content-type", _MSGPACK), (b"vary", b"accept"), *common
+    kind, answer = _inner(returns)
+    formats = Formats(common)
+    fits = _fitting(kind)
     plain_status = status or (answer.status if answer else 200)
-    fits = _fitting(inner)
 
-    def encode(request: Request, result: Any) -> Response:
-        code, extra = plain_status, None
+    def general(request: Request, result: Any) -> Response:
         if isinstance(result, Response):
             return result
         if isinstance(result, Answer):
-            code, extra, result = result.status, result.headers, result.value
-        if result is None:
-            return Response(status=status or 204)
-        if isinstance(result, (str, bytes)):
-            return _text(result, code, inner)
-        value = fits(result)
-        accept = request.raw_headers.get(b"accept")
-        if accept is None or accept == b"*/*" or accept.startswith(_JSON):
-            response = Response(to_json(value), status=code, frozen_headers=json_headers)
-        else:
-            response = _negotiated(accept, value, code, json_headers, msgpack_headers)
-        for name, text in (extra or {}).items():
-            response.set_header(name, text)
-        return response
+            response = plain(request, result.value, result.status)
+            for name, text in result.headers.items():
+                response.set_header(name, text)
+            return response
+        return plain(request, result, plain_status if result is not None else status or 204)
 
-    return encode, json_headers
+    def plain(request: Request, value: Any, code: int) -> Response:
+        if value is None:
+            return Response(status=code)
+        if isinstance(value, (str, bytes)):
+            return _text(value, code, kind)
+        return formats.encode(request, fits(value), code)
+
+    if _is_struct(kind) and answer is None:
+        return _for_struct(kind, plain_status, formats, general), formats.json_headers
+    return general, formats.json_headers
+
+
+def _for_struct(kind: type, status: int, formats: Formats, general: Encode) -> Encode:
+    """The same for the commonest case, whose result needs one look."""
+    json_headers = formats.json_headers
+
+    def encode(request: Request, result: Any) -> Response:
+        if type(result) is kind and b"accept" not in request.raw_headers:
+            return Encoded(to_json(result), status, json_headers)
+        return general(request, result)
+
+    return encode
 
 
 def _inner(returns: Any) -> tuple[Any, type[Answer[Any]] | None]:
@@ -96,9 +135,13 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
     """What makes a result fit its annotation: nothing when it is of the very type already."""
     if kind in {Any, None, NoneType, str, bytes, Html} or _is_response(kind):
         return lambda result: result
+    item = get_args(kind)[0] if get_origin(kind) is list else None
+    is_list_of_structs = _is_struct(item)
 
     def fit(result: Any) -> Any:
         if type(result) is kind:
+            return result
+        if is_list_of_structs and type(result) is list and {*map(type, result)} <= {item}:
             return result
         try:
             return msgspec.convert(result, kind, from_attributes=True)
@@ -111,6 +154,10 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
     return fit
 
 
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _is_response(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Response)
 
@@ -121,19 +168,3 @@ def _text(result: str | bytes, status: int, kind: Any) -> Response:
     if isinstance(result, str):
         return Response(result, status=status, media_type="text/plain; charset=utf-8")
     return Response(result, status=status, media_type="application/octet-stream")
-
-
-def _negotiated(
-    accept: bytes,
-    value: Any,
-    status: int,
-    json_headers: tuple[Header, ...],
-    msgpack_headers: tuple[Header, ...],
-) -> Response:
-    match preferred(accept.decode("latin-1"), FORMATS):
-        case "application/json":
-            return Response(to_json(value), status=status, frozen_headers=json_headers)
-        case "application/msgpack":
-            return Response(to_msgpack(value), status=status, frozen_headers=msgpack_headers)
-        case _:
-            raise NotAcceptable
