@@ -81,8 +81,7 @@ def _unknown(plan: Plan, group: Group) -> str | None:
 def _measured(group: Group, plan: Plan) -> Outcome:
     # Imported late: rich lives in the peers' environment, and the tests of this file do not.
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:44}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)

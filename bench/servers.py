@@ -9,14 +9,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
 from bench.machine import ROOT, SERVER_CORE, pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _START_BOUND_S = 30.0
 _STOP_BOUND_S = 5.0

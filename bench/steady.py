@@ -12,7 +12,6 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from bench.machine import GENERATOR_CORE
 from bench.measures import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _GRACE_S = 5.0
 
@@ -44,9 +43,7 @@ class Steady:
         return cls(offered, len(ordered) / took_s, p50, p99, p999)
 
 
-def ask(
-    port: int, request: bytes, *, rate: float, seconds: float, connections: int = 64
-) -> Steady:
+def ask(port: int, request: bytes, *, rate: float, seconds: float, connections: int = 64) -> Steady:
     """Send `request` `rate` times a second for `seconds` over keep-alive connections.
 
     The generator polls its sockets without sleeping, because a timer's millisecond would be

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import os
-import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -122,16 +122,17 @@ def test_ids_of_one_process_sort_by_age() -> None:
 
 
 def test_a_forked_child_does_not_repeat_the_ids_of_its_parent() -> None:
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        os.write(writing, pickle.dumps([telemetry.new_id() for _ in range(100)]))
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        theirs = pickle.load(pipe)
-    os.wait()
-    ours = [telemetry.new_id() for _ in range(100)]
-    assert not set(ours) & set(theirs)
+    # In a process of its own: this one may have threads, and forking it would not be safe.
+    program = (
+        "import os; from mainspring.telemetry import new_id; child = os.fork()\n"
+        "if child: os.waitpid(child, 0)\n"
+        "print(*(new_id() for _ in range(100)), flush=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    theirs, ours = (line.split() for line in done.stdout.splitlines())
+    assert len(set(ours) | set(theirs)) == 200
     assert ours[0][:16] != theirs[0][:16]
 
 

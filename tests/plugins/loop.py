@@ -88,7 +88,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         marker = item.get_closest_marker("timeout")
         seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
         item.stash[_SECONDS] = seconds
-        item.add_marker(pytest.mark.timeout(2 * seconds, method="thread"), append=False)
+        item.add_marker(pytest.mark.timeout(seconds + 30, method="thread"), append=False)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,193 @@
+"""The rules of the house that a tool can check. Exceptions are listed here, with their reason."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.tree import modules
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PACKAGES = [path for path in SOURCES if path.name == "__init__.py"]
+
+MAX_LINES_OF_A_FILE = 500
+MAX_LINES_OF_A_FUNCTION = 40
+# "file:function" to the reason why it is clearer in one piece.
+LONG_FUNCTIONS: dict[str, str] = {}
+
+JUNK = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}
+# Nothing that a process imports before it knows that it needs it.
+LATE = {"sqlalchemy", "uvloop", "jinja2", "alembic", "cryptography", "argon2", "asyncpg", "asyncio"}
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "lint-imports"
+    return subprocess.run(
+        [program, "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def test_imports_point_down() -> None:
+    done = _lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("stray.py", "", "stray"),
+        ("errors.py", "import mainspring.settings\n", "Imports point down BROKEN"),
+        ("clock.py", "import mainspring.deadline\n", "Imports point down BROKEN"),
+        ("settings.py", "import sqlalchemy\n", "The ground knows neither"),
+        ("services.py", "import pytest\n", "What tests need is not needed to run BROKEN"),
+    ],
+)
+def test_an_import_that_points_up_or_a_module_without_a_place_is_refused(
+    tmp_path: Path, file: str, text: str, complaint: str
+) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    with (tmp_path / "src" / "mainspring" / file).open("a") as source:
+        source.write(text)
+    done = _lint_imports(tmp_path)
+    assert done.returncode != 0
+    assert complaint in done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+class TestEveryFile:
+    def test_has_a_name_from_the_field(self, path: Path) -> None:
+        parts = {part.strip("_") for part in path.relative_to(ROOT).with_suffix("").parts}
+        assert not parts & JUNK
+
+    def test_is_short_enough_to_be_read(self, path: Path) -> None:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES_OF_A_FILE
+
+    def test_is_made_of_short_functions(self, path: Path) -> None:
+        long = {
+            f"{_name(path)}:{function.name}": _length(function)
+            for function in ast.walk(_tree(path))
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert not {
+            name: length
+            for name, length in long.items()
+            if length > MAX_LINES_OF_A_FUNCTION and name not in LONG_FUNCTIONS
+        }
+
+    def test_says_what_it_is_for(self, path: Path) -> None:
+        assert ast.get_docstring(_tree(path))
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=_name)
+def test_a_package_names_all_that_it_promises_and_keeps_it(path: Path) -> None:
+    dotted = ".".join(path.parent.relative_to(ROOT / "src").parts)
+    package = importlib.import_module(dotted)
+    promised = set(getattr(package, "__all__", ()))
+    assert {name for name in _bound(_tree(path)) if not name.startswith("_")} <= promised
+    for name in promised:
+        getattr(package, name)
+
+
+def _bound(module: ast.Module) -> set[str]:
+    """The names that the body of a module gives a value, other than what it imports for itself."""
+    names: set[str] = set()
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mainspring"):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_every_module_can_be_imported_on_its_own() -> None:
+    for name in modules():
+        importlib.import_module(name)
+
+
+def test_importing_the_package_imports_nothing_that_may_not_be_needed() -> None:
+    program = "import sys, json, mainspring; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    assert not LATE & set(json.loads(done.stdout))
+
+
+def test_no_file_names_a_registry_or_a_path_of_somebodys_machine() -> None:
+    # In pieces, because this file is searched too.
+    forbidden = re.compile(
+        "|".join(
+            [
+                "py" + r"pi\.org",
+                "pythonhosted" + r"\.org",
+                "npm" + r"js\.(org|com)",
+                "deb" + r"ian\.org",
+                "crates" + r"\.io",
+                r"(?<![\w.])/(work|root|home/\w+|Users/\w+)" + "/",
+            ]
+        )
+    )
+    found = {
+        f"{_name(path)}: {match[0]}"
+        for path in _tracked()
+        for match in forbidden.finditer(path.read_text(encoding="utf-8", errors="ignore"))
+    }
+    assert not found
+
+
+def test_nothing_is_left_to_do_in_a_comment() -> None:
+    marks = re.compile(r"#.*\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
+    found = {
+        _name(path)
+        for path in _tracked()
+        if path.suffix == ".py" and marks.search(path.read_text(encoding="utf-8"))
+    }
+    assert not found
