@@ -6,9 +6,11 @@ Pure: nothing here starts, waits or reads a clock.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from bench.measures import Measure
+if TYPE_CHECKING:
+    from bench.measures import Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

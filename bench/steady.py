@@ -12,7 +12,6 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from bench.machine import GENERATOR_CORE
 from bench.measures import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _GRACE_S = 5.0
 
@@ -44,9 +43,7 @@ class Steady:
         return cls(offered, len(ordered) / took_s, p50, p99, p999)
 
 
-def ask(
-    port: int, request: bytes, *, rate: float, seconds: float, connections: int = 64
-) -> Steady:
+def ask(port: int, request: bytes, *, rate: float, seconds: float, connections: int = 64) -> Steady:
     """Send `request` `rate` times a second for `seconds` over keep-alive connections.
 
     The generator polls its sockets without sleeping, because a timer's millisecond would be
@@ -64,7 +61,7 @@ def ask(
         body_bytes = _body_length(sockets[0], request)
         for each in sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            each.setblocking(False)
+            each.setblocking(False)  # noqa: FBT003  # the socket's own signature
         begun = time.perf_counter()
         latencies = _run(sockets, request, body_bytes, gap_ns=1e9 / rate, total=int(rate * seconds))
         return Steady.of(latencies, offered=rate, took_s=time.perf_counter() - begun)

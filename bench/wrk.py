@@ -6,11 +6,14 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.machine import GENERATOR_CORE, pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CONNECTIONS = 64
 _MISSING = "wrk is not installed: apt-get install -y wrk (or: scripts/services wrk)"

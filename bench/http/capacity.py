@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bench import wrk
 from bench.http.check import WrongAnswer, check
 from bench.http.subjects import SUBJECTS, environment
 from bench.http.workloads import WORKLOADS, Workload
 from bench.measures import Measure, interleaved
-from bench.plan import Outcome, Plan, Tick
 from bench.servers import Server, ServerFailed, serving
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bench.plan import Outcome, Plan, Tick
 
 WARM_UP_S = 1.0
 FAILURES = (ServerFailed, WrongAnswer, wrk.GeneratorFailed, OSError, TimeoutError)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from bench import steady
 from bench.http.capacity import FAILURES, drive
 from bench.http.subjects import SUBJECTS, WITH_DATABASE, environment
 from bench.http.workloads import WORKLOADS as ASKED
 from bench.measures import Measure, interleaved
-from bench.plan import Outcome, Plan, Tick
 from bench.servers import Server, serving
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bench.plan import Outcome, Plan, Tick
 
 NEIGHBOURS = (WITH_DATABASE.name,)
 WORKLOADS = ("P7-start", "P7-idle", "P7-growth", "P7-tail")
