@@ -10,12 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bench.plan import Outcome, Plan
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import machine, report
+from bench.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.plan import Group
+    from bench.plan import Group, Outcome
 
 _HERE = Path(__file__).resolve().parent
 
@@ -79,10 +83,6 @@ def _unknown(plan: Plan, group: Group) -> str | None:
 
 
 def _measured(group: Group, plan: Plan) -> Outcome:
-    # Imported late: rich lives in the peers' environment, and the tests of this file do not.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     columns = (TextColumn("{task.description:44}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
@@ -97,8 +97,6 @@ def _measured(group: Group, plan: Plan) -> Outcome:
 
 
 def _write(output: Path, outcome: Outcome, group: Group, plan: Plan) -> None:
-    from bench import machine
-
     output.parent.mkdir(parents=True, exist_ok=True)
     rows = ",\n".join(
         json.dumps(measure.as_json(), ensure_ascii=False) for measure in outcome.measures
@@ -118,8 +116,4 @@ def _show(outcome: Outcome, group: Group, *, as_json: bool) -> None:
         rows = [measure.as_json() for measure in outcome.measures]
         sys.stdout.write(f"{json.dumps(rows, ensure_ascii=False)}\n")
         return
-    from rich.console import Console
-
-    from bench import report
-
     report.show(outcome, baselines=group.BASELINES, console=Console())

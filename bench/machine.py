@@ -30,8 +30,15 @@ def facts(packages: list[str]) -> dict[str, Any]:
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
         "pinned": pinned(SERVER_CORE, [])[:1] == ["taskset"],
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: _version(name) for name in packages},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu() -> str:

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
     from bench.plan import Outcome
 
+_TIMES, _NOTHING = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
+
 
 def show(outcome: Outcome, *, baselines: Sequence[str], console: Console) -> None:
-    """One table a workload, with ratios against the baselines, then what failed and why."""
+    """One table a workload, then what failed and why.
+
+    A detail such as CPU per request has its ratio against the first baseline in brackets.
+    """
+    # Wider than a narrow log's 80 columns, so that no name is cut.
+    console.width = max(console.width, 120)
     for workload, details in families([m.workload for m in outcome.measures]).items():
         console.print(_table(workload, details, outcome.measures, baselines))
     for what, reason in outcome.failures.items():
@@ -45,11 +52,11 @@ def _table(
     table.add_column("subject", no_wrap=True)
     table.add_column("median", justify="right")
     for baseline in baselines:
-        table.add_column(f"× {baseline}", justify="right")
+        table.add_column(f"{_TIMES} {baseline}", justify="right", no_wrap=True)
     table.add_column("spread", justify="right")
     for detail in details:
         unit = next(m.unit for m in measures if m.workload == detail)
-        table.add_column(f"{unit} (× {baselines[0]})", justify="right")
+        table.add_column(unit, justify="right", no_wrap=True)
     for row in rows:
         ratios = [_ratio(row, to=baseline, among=measures) for baseline in baselines]
         extras = [_extra(row, detail, measures, baselines[0]) for detail in details]
@@ -59,11 +66,11 @@ def _table(
 
 def _ratio(row: Measure, *, to: str, among: list[Measure]) -> str:
     value = ratio(among, workload=row.workload, subject=row.subject, to=to)
-    return "–" if value is None else f"{value:.2f}"
+    return _NOTHING if value is None else f"{value:.2f}"
 
 
 def _extra(row: Measure, detail: str, measures: list[Measure], baseline: str) -> str:
     found = [m for m in measures if m.workload == detail and m.subject == row.subject]
     if not found:
-        return "–"
+        return _NOTHING
     return f"{found[0].value:,.4g} ({_ratio(found[0], to=baseline, among=measures)})"

@@ -18,7 +18,10 @@ if __name__ == "__main__":
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != _here]
     sys.path.insert(0, str(_here.parent))
 
-    from bench import command, environment
+    from bench import environment
 
     environment.enter()
+
+    from bench import command
+
     sys.exit(command.main(sys.argv[1:]))

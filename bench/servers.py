@@ -20,8 +20,13 @@ from bench.machine import ROOT, SERVER_CORE, pinned
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+<<<<<<< HEAD
 _START_BOUND_S = 30.0
 _STOP_BOUND_S = 5.0
+=======
+_START_BOUND_S = 60.0
+_STOP_BOUND_S = 10.0
+>>>>>>> bench
 
 
 class ServerFailed(Exception):
@@ -73,7 +78,7 @@ def serving(command: list[str], *, path: str, environment: Mapping[str, str]) ->
     subject writes what it writes in production, and nobody pays for a terminal.
 
     Raises:
-        ServerFailed: no answer within 30 seconds, or the process ended.
+        ServerFailed: no answer within a minute, or the process ended.
     """
     port = _free_port()
     line = [part.replace("{port}", str(port)) for part in command]

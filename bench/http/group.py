@@ -37,4 +37,4 @@ def measure(plan: Plan, tick: Tick) -> Outcome:
 if TYPE_CHECKING:
     import sys
 
-    _fits: Group = sys.modules[__name__]  # type: ignore[assignment]  # a module is the value here
+    _fits: Group = sys.modules[__name__]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from mainspring import App, Created, Struct, anyone
+from mainspring.app import App
+from mainspring.auth import anyone
+from mainspring.http import Created
 
 app = App("bench")
 

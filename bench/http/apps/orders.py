@@ -1,4 +1,4 @@
-"""The values of the workloads as msgspec structs, for the peers that document msgspec."""
+"""The values of the workloads as msgspec structs, for the peers that can use them."""
 
 from __future__ import annotations
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bench.http.apps.orders import Greeting, NewOrder, Order, found
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 _encode = msgspec.json.Encoder().encode
 _decode_order = msgspec.json.Decoder(NewOrder).decode
