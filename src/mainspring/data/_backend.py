@@ -1,0 +1,59 @@
+"""The seam between the data layer and one kind of database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.backends import Backends
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from mainspring.data._link import Link
+
+
+class Backend(Protocol):
+    """One database, as the pool and the unit of work need it.
+
+    Promises (checked by `tests/data` on every backend):
+
+    - `open` gives a connection outside any transaction, or raises `DatabaseUnavailable`.
+    - `is_open` and `is_clean` do no I/O.
+    - `bury` ends within seconds, closes the connection, and stops what the server is still
+      doing for it.
+    - `begin` returns with the transaction begun, or leaves everything as it was.
+    """
+
+    pool_size: int
+
+    @property
+    def engine(self) -> Engine: ...
+    async def open(self) -> Link: ...
+    def is_open(self, raw: Any) -> bool: ...
+    def is_clean(self, raw: Any) -> bool: ...
+    def begin_now(self, raw: Any, *, write: bool) -> bool:
+        """Begin without waiting; False if `begin` has to be awaited."""
+        ...
+
+    async def begin(self, raw: Any, *, write: bool) -> None: ...
+    async def bury(self, raw: Any) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Opener(Protocol):
+    """What the table names: a backend from its URL, without any I/O."""
+
+    def __call__(self, url: str, /) -> Backend: ...
+
+
+BACKENDS: Backends[Opener] = Backends(
+    "databases",
+    {
+        "sqlite": "mainspring.data.sqlite:Sqlite",
+        "postgresql": "mainspring.data.postgresql:PostgreSQL",
+        "postgres": "mainspring.data.postgresql:PostgreSQL",
+        "mysql": "mainspring.data.mysql:MySQL",
+        "mariadb": "mainspring.data.mysql:MySQL",
+    },
+    extras={"postgres": "postgresql", "mariadb": "mysql"},
+)

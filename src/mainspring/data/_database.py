@@ -1,0 +1,85 @@
+"""A database, opened from its URL: connections, units of work, a health check."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from mainspring.data._backend import BACKENDS
+from mainspring.data._pool import Pool
+from mainspring.data._unit import UnitOfWork
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sqlalchemy.engine import Engine
+
+CHECKOUT = timedelta(seconds=5)
+MAX_AGE = timedelta(minutes=30)
+
+
+class Database:
+    """One database and its connections. Opens nothing until a unit needs it.
+
+    Args:
+        url: `sqlite:///app.db`, `postgresql://…`, `mysql://…` or `mariadb://…`.
+        pool_size: the most connections of this process; None for the backend's own number.
+        checkout: how long a unit waits for a connection, if its deadline is not nearer.
+
+    Raises:
+        UnknownBackend: nothing answers to the URL's scheme.
+        MissingExtra: the scheme's driver is not installed.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int | None = None, checkout: timedelta = CHECKOUT
+    ) -> None:
+        self._backend = BACKENDS.load(url)(url)
+        self._pool = Pool(
+            self._backend,
+            size=pool_size or self._backend.pool_size,
+            checkout=checkout,
+            max_age=MAX_AGE,
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, which opens a connection of its own for every use."""
+        return self._backend.engine
+
+    @property
+    def pool(self) -> Pool:
+        """The connections that units borrow."""
+        return self._pool
+
+    def unit(self, *, write: bool = True) -> UnitOfWork:
+        """A new unit of work; costs nothing until it is used.
+
+        Args:
+            write: whether it may write. On SQLite writing units wait for each other and
+                reading ones wait for nobody.
+        """
+        return UnitOfWork(self._backend, self._pool, write=write)
+
+    async def ping(self) -> None:
+        """Raise whatever keeps a statement from being answered."""
+        async with self.unit(write=False) as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+        await self._backend.close()
+
+    async def __aenter__(self) -> Database:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

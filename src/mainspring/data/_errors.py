@@ -1,0 +1,47 @@
+"""What the data layer reports; errors of the database itself stay SQLAlchemy's."""
+
+from __future__ import annotations
+
+from mainspring.errors import ConfigError, MainspringError
+
+
+class ModelError(ConfigError):
+    """A model cannot work the same way on every database."""
+
+    code = "data.model"
+
+
+class DatabaseUrlError(ConfigError):
+    """The database URL cannot be used as it is written."""
+
+    code = "data.url"
+
+
+class DatabaseUnavailable(MainspringError):
+    """No connection to the database could be opened."""
+
+    code = "data.unavailable"
+
+
+class PoolExhausted(MainspringError):
+    """Every connection stayed in use for as long as the caller could wait."""
+
+    code = "data.pool-exhausted"
+
+
+class WriterBusy(MainspringError):
+    """Another unit kept SQLite's one place to write for as long as the caller could wait."""
+
+    code = "data.writer-busy"
+
+
+class SnapshotOutdated(MainspringError):
+    """A reading unit of SQLite tried to write after somebody else had written."""
+
+    code = "data.snapshot-outdated"
+
+
+class UnitEnded(MainspringError):
+    """A session was used after its unit of work had ended."""
+
+    code = "data.unit-ended"

@@ -1,0 +1,129 @@
+"""SQLAlchemy's SQLite dialect over our in-place driver, as strict as the other databases."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Enum, Float, Numeric, String, Text
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect, SQLiteExecutionContext
+
+from mainspring.data import _sqlite_dbapi as dbapi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import URL, Dialect
+    from sqlalchemy.engine.interfaces import DBAPIModule, PoolProxiedConnection
+
+# A double holds 15 decimal digits exactly; with more a Decimal would come back changed.
+_EXACT_DIGITS = 15
+
+
+class BoundedString(String):
+    """Text that is refused beyond its length, as PostgreSQL and MySQL refuse it."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        del dialect
+        length = self.length
+        if length is None:
+            return None
+
+        def process(value: Any) -> Any:
+            if value is not None and len(value) > length:
+                raise dbapi.DataError(f"value too long: {len(value)} characters, not {length}")
+            return value
+
+        return process
+
+
+class ExactNumeric(Numeric[Any]):
+    """Decimals kept as numbers, so that SQL compares and adds them; refused if inexact."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        del dialect
+        places = Decimal(1).scaleb(-(self.scale or 0))
+        digits = min(self.precision or _EXACT_DIGITS, _EXACT_DIGITS)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            exact = Decimal(value).quantize(places, ROUND_HALF_UP)
+            if len(exact.as_tuple().digits) > digits:
+                raise dbapi.DataError(f"{value} has more than {digits} digits")
+            return float(exact)
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        del dialect, coltype
+        if not self.asdecimal:
+            return None
+        form = f"%.{self.scale or 0}f"
+        return lambda value: None if value is None else Decimal(form % value)
+
+
+class _Context(SQLiteExecutionContext):
+    def create_server_side_cursor(self) -> Any:
+        return cast("Any", self._dbapi_connection).cursor(server_side=True)
+
+
+class SqliteDialect(SQLiteDialect):
+    """Begins transactions itself, so that schema changes and savepoints belong to them."""
+
+    driver = "mainspring"
+    is_async = True
+    supports_statement_cache = True
+    supports_server_side_cursors = True
+    returns_native_bytes = True
+    default_paramstyle = "qmark"
+    execution_ctx_cls = _Context
+    colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute, read only
+        **SQLiteDialect.colspecs,
+        String: BoundedString,
+        Text: Text,
+        Enum: Enum,
+        Numeric: ExactNumeric,
+        Float: Float,
+    }
+
+    @classmethod
+    def import_dbapi(cls) -> DBAPIModule:
+        return cast("DBAPIModule", dbapi)
+
+    def create_connect_args(self, url: URL) -> tuple[tuple[str, ...], dict[str, Any]]:
+        del url
+        return (), {}
+
+    def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
+        del connection
+        return dbapi.sqlite_version_info
+
+    def on_connect(self) -> Callable[[Any], None]:
+        return _add_functions
+
+    def do_begin(self, dbapi_connection: PoolProxiedConnection) -> None:
+        _ours(dbapi_connection).begin()
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        dbapi_connection.close()
+
+    def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+        del connection, cursor
+        return isinstance(e, dbapi.ProgrammingError) and "closed" in str(e)
+
+    def get_driver_connection(self, connection: Any) -> Any:
+        return connection.driver_connection
+
+
+def _ours(connection: PoolProxiedConnection) -> dbapi.Connection:
+    return cast("dbapi.Connection", connection.dbapi_connection)
+
+
+def _add_functions(connection: dbapi.Connection) -> None:
+    connection.create_function("regexp", 2, _regexp, deterministic=True)
+
+
+def _regexp(pattern: str, text: str | None) -> bool | None:
+    return None if text is None else re.search(pattern, text) is not None

@@ -1,0 +1,118 @@
+"""PostgreSQL over asyncpg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import NullPool, make_url
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from mainspring.data._link import Link, from_json, open_link, to_json
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Engine
+
+    from mainspring.data._backend import Backend
+
+_CONNECT_SECONDS = 5.0
+_CLOSE_SECONDS = 2.0
+_PREPARED_STATEMENTS = 500
+
+
+class PostgreSQL:
+    """The PostgreSQL backend.
+
+    A connection goes back to the pool without `RESET ALL`, which would cost a round trip per
+    unit: settings for one unit belong into `SET LOCAL`.
+    """
+
+    pool_size = 10
+
+    def __init__(self, url: str) -> None:
+        registry.register("postgresql.mainspring", __name__, "PostgreSQLDialect")
+        self._engine = create_async_engine(
+            _asyncpg_url(make_url(url)),
+            poolclass=NullPool,
+            pool_reset_on_return=None,
+            json_serializer=to_json,
+            json_deserializer=from_json,
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "prepared_statement_cache_size": _PREPARED_STATEMENTS,
+                # asyncpg's own cache would hold every statement a second time.
+                "statement_cache_size": 0,
+                "server_settings": {
+                    "application_name": "mainspring",
+                    "timezone": "UTC",
+                    # Compiling a short query costs more than running it.
+                    "jit": "off",
+                },
+            },
+        ).sync_engine
+        self._lent: set[Any] = self._engine.dialect.lent  # type: ignore[attr-defined]
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    async def open(self) -> Link:
+        link = await open_link(self._engine)
+        self._lent.add(link.raw)
+        return link
+
+    def is_open(self, raw: Any) -> bool:
+        return not raw.driver_connection.is_closed()
+
+    def is_clean(self, raw: Any) -> bool:
+        connection = raw.driver_connection
+        return not connection.is_closed() and not connection.is_in_transaction()
+
+    def begin_now(self, raw: Any, *, write: bool) -> bool:
+        # The adapter sends BEGIN with the first statement.
+        del raw, write
+        return True
+
+    async def begin(self, raw: Any, *, write: bool) -> None:
+        """Never needed: `begin_now` always begins."""
+
+    async def bury(self, raw: Any) -> None:
+        self._lent.discard(raw)
+        # asyncpg has asked the server to cancel what was running, and close() waits for
+        # that; after the limit it cuts the connection.
+        try:
+            await raw.driver_connection.close(timeout=_CLOSE_SECONDS)
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+
+class PostgreSQLDialect(PGDialect_asyncpg):
+    """SQLAlchemy's dialect, which leaves connections of our pool to the pool."""
+
+    driver = "mainspring"
+    supports_statement_cache = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.lent: set[Any] = set()
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        # After a cancelled statement. Closing takes round trips, and the cancelled task
+        # should not wait for them: `bury` does it.
+        if dbapi_connection not in self.lent:
+            super().do_terminate(dbapi_connection)
+
+
+def _asyncpg_url(url: URL) -> URL:
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+mainspring", query=query)
+
+
+if TYPE_CHECKING:
+    _fits: type[Backend] = PostgreSQL
