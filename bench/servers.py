@@ -20,13 +20,8 @@ from bench.machine import ROOT, SERVER_CORE, pinned
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-<<<<<<< HEAD
-_START_BOUND_S = 30.0
-_STOP_BOUND_S = 5.0
-=======
 _START_BOUND_S = 60.0
 _STOP_BOUND_S = 10.0
->>>>>>> bench
 
 
 class ServerFailed(Exception):

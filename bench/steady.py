@@ -61,7 +61,7 @@ def ask(port: int, request: bytes, *, rate: float, seconds: float, connections: 
         body_bytes = _body_length(sockets[0], request)
         for each in sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            each.setblocking(False)  # noqa: FBT003  # the socket's own signature
+            each.setblocking(False)  # the socket's own signature
         begun = time.perf_counter()
         latencies = _run(sockets, request, body_bytes, gap_ns=1e9 / rate, total=int(rate * seconds))
         return Steady.of(latencies, offered=rate, took_s=time.perf_counter() - begun)

@@ -36,7 +36,7 @@ Rows = list[tuple[Any, ...]]
 Description = list[tuple[Any, ...]]
 
 
-class Warning(Exception):  # noqa: A001, N818  # PEP 249 prescribes the names
+class Warning(Exception):  # noqa: A001  # PEP 249 prescribes the names
     """Never raised; the DB-API asks for the name."""
 
 
@@ -93,7 +93,9 @@ _KINDS: tuple[tuple[type[BaseException], type[Error]], ...] = (
 _FAILURES = (apsw.Error, OverflowError, TypeError)
 
 # Statements that need the writer lock, by their first word.
-_WRITES = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|REINDEX)\b", re.I)
+_WRITES = re.compile(
+    r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|REINDEX)\b", re.IGNORECASE
+)
 
 # Names of the columns of statements that gave no row, by their text.
 _MAX_REMEMBERED = 1000
@@ -334,8 +336,15 @@ class Cursor:
     """One statement and its rows."""
 
     __slots__ = (
-        "_at", "_connection", "_rows", "_streams", "_stream",
-        "arraysize", "description", "lastrowid", "rowcount",
+        "_at",
+        "_connection",
+        "_rows",
+        "_stream",
+        "_streams",
+        "arraysize",
+        "description",
+        "lastrowid",
+        "rowcount",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, *, streams: bool) -> None:
@@ -399,7 +408,7 @@ class Cursor:
         return iter(self.fetchone, None)
 
     def _next(self) -> tuple[Any, ...] | None:
-        assert self._stream is not None  # noqa: S101
+        assert self._stream is not None
         try:
             row: tuple[Any, ...] | None = self._stream.fetchone()
         except _FAILURES as exc:

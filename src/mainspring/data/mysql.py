@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncmy
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
-from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from mainspring.data._link import Link, from_json, open_link, to_json
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Engine
-
-    from mainspring.data._backend import Backend
+from mainspring.data._link import from_json, to_json
 
 _CONNECT_SECONDS = 5
 
