@@ -21,6 +21,7 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._upload import Upload, UploadClosed
 
 __all__ = [
     "Accepted",
@@ -47,6 +48,8 @@ __all__ = [
     "Router",
     "Unauthorized",
     "UnsafeHeader",
+    "Upload",
+    "UploadClosed",
     "Violation",
     "WholeBody",
 ]

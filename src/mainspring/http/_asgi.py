@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
     from contextlib import AbstractAsyncContextManager
 
+    from mainspring.http._body import Body
     from mainspring.http._core import Core
     from mainspring.http._response import Response
 
@@ -47,21 +48,24 @@ class ClientGone(Problem):
 class ReceivedBody:
     """A body that is asked for message by message."""
 
-    __slots__ = ("_done", "_receive")
+    __slots__ = ("_receive", "ended", "on_end")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._done = False
+        self.ended = False
+        self.on_end: Callable[[], None] | None = None
 
     def ready(self) -> bytes | None:
         return None
 
     async def chunk(self) -> bytes:
-        while not self._done:
+        while not self.ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            self._done = not message.get("more_body", False)
+            self.ended = not message.get("more_body", False)
+            if self.ended and self.on_end is not None:
+                self.on_end()
             data: bytes = message.get("body", b"")
             if data:
                 return data
@@ -99,9 +103,7 @@ async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer_or_leave(core: Core, request: Request, receive: Receive) -> Response | None:
     """The answer, or None if the client left first, which cancels the handler."""
     answering = asyncio.ensure_future(core.answer(request))
-    if isinstance(request.body, ReceivedBody):
-        return await answering
-    watching = asyncio.ensure_future(_disconnect(receive))
+    watching = asyncio.ensure_future(_disconnect(request.body, receive))
     try:
         await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
         return answering.result() if answering.done() else None
@@ -112,7 +114,12 @@ async def _answer_or_leave(core: Core, request: Request, receive: Receive) -> Re
         await asyncio.gather(answering, watching, return_exceptions=True)
 
 
-async def _disconnect(receive: Receive) -> None:
+async def _disconnect(body: Body, receive: Receive) -> None:
+    """End when the client is gone. A body that still arrives is its reader's to await."""
+    if isinstance(body, ReceivedBody) and not body.ended:
+        ended = asyncio.Event()
+        body.on_end = ended.set
+        await ended.wait()
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -7,17 +7,18 @@ source, so that one answer names all violations.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from mainspring.http._body import BodyTooLarge
-from mainspring.http._explain import readable, violations
+from mainspring.http._explain import readable
 from mainspring.http._formats import StructuredBody
 from mainspring.http._forms import FormBody
 from mainspring.http._problem import Invalid, Violation
 from mainspring.http._request import parse_query
 from mainspring.http._signature import REQUIRED, Parameter, Signature, is_struct, unwrap
+from mainspring.http._text import TextStruct, Wrong, convert, slot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -44,23 +45,6 @@ class Provider(NamedTuple):
     principal: bool = False
 
 
-class BodyReader(Protocol):
-    """Reads the one body of a route.
-
-    Promises: raises a `Problem` of the 4xx kind for whatever a client can get wrong.
-    """
-
-    @property
-    def media_types(self) -> tuple[str, ...]: ...
-    def decode(self, request: Request, data: bytes) -> Any: ...
-
-
-class _Wrong(Exception):  # a signal inside this file, never seen outside
-    def __init__(self, found: list[Violation]) -> None:
-        super().__init__(found)
-        self.found = found
-
-
 _NO_VALUES: Values = {}
 
 
@@ -75,7 +59,7 @@ class Binding:
     def __init__(self, signature: Signature, providers: Mapping[Any, Provider]) -> None:
         self.parameters = signature.parameters
         bodies = [*signature.of("body"), *signature.of("form")]
-        self.body: BodyReader | None = _body_reader(bodies[0]) if bodies else None
+        self.body: FormBody | StructuredBody | None = _body_reader(bodies[0]) if bodies else None
         self._body_default = bodies[0].default if bodies else REQUIRED
         self._query = bool(signature.of("query"))
         self._reads = [_reader(parameter, providers) for parameter in self.parameters]
@@ -96,7 +80,7 @@ class Binding:
         try:
             values = parse_query(request.query_string) if self._query else _NO_VALUES
             return [read(request, values, body) for read in self._reads]
-        except _Wrong:
+        except Wrong:
             raise Invalid(self._violations(request)) from None
 
     def handler(
@@ -105,7 +89,8 @@ class Binding:
         """`endpoint` as a coroutine function of the request alone."""
         if self.body is None and not self._awaited and not self._keywords:
             return self._plain(endpoint)
-        return self._general(endpoint)
+        call = self._general(endpoint)
+        return _closing_uploads(call) if isinstance(self.body, FormBody) else call
 
     def _plain(
         self, endpoint: Callable[..., Awaitable[Any]]
@@ -119,9 +104,10 @@ class Binding:
         self, endpoint: Callable[..., Awaitable[Any]]
     ) -> Callable[[Request], Awaitable[Any]]:
         positional = len(self.parameters) - len(self._keywords)
+        read_body = self._reading()
 
         async def call(request: Request) -> Any:
-            body = None if self.body is None else await self._read_body(request)
+            body = None if read_body is None else await read_body(request)
             arguments = self.arguments(request, body)
             for at in self._awaited:
                 arguments[at] = await arguments[at]
@@ -132,19 +118,36 @@ class Binding:
 
         return call
 
-    async def _read_body(self, request: Request) -> Any:
-        reader = self.body
-        if isinstance(reader, FormBody):
-            return await reader.read(request)
-        data = request.body.ready()
-        if data is None:
-            data = await request.read()
-        elif len(data) > request.route.body_limit_bytes:
-            raise BodyTooLarge(request.route.body_limit_bytes)
-        if not data and self._body_default is not REQUIRED:
-            return self._body_default
+    def _reading(self) -> Callable[[Request], Awaitable[Any]] | None:
+        match self.body:
+            case None:
+                return None
+            case FormBody() as form:
+                return lambda request: self._read_form(form, request)
+            case StructuredBody() as structured:
+                return self._structured(structured)
+
+    def _structured(self, reader: StructuredBody) -> Callable[[Request], Awaitable[Any]]:
+        default, decode = self._body_default, reader.decode
+
+        async def read(request: Request) -> Any:
+            data = request.body.ready()
+            if data is None:
+                data = await request.read()
+            elif len(data) > request.route.body_limit_bytes:
+                raise BodyTooLarge(request.route.body_limit_bytes)
+            if not data and default is not REQUIRED:
+                return default
+            try:
+                return decode(request, data)
+            except Invalid as exc:
+                raise Invalid([*exc.violations, *self._violations(request)]) from None
+
+        return read
+
+    async def _read_form(self, reader: FormBody, request: Request) -> Any:
         try:
-            return reader.decode(request, data)  # type: ignore[union-attr]  # called only with a reader
+            return await reader.read(request)
         except Invalid as exc:
             raise Invalid([*exc.violations, *self._violations(request)]) from None
 
@@ -155,15 +158,31 @@ class Binding:
             if parameter.source in _FROM_REQUEST:
                 try:
                     read(request, values, None)
-                except _Wrong as exc:
+                except Wrong as exc:
                     found += exc.found
         return found
 
 
-_FROM_REQUEST = frozenset({"query", "header", "cookie"})
+_FROM_REQUEST = frozenset({"path", "query", "header", "cookie"})
 
 
-def _body_reader(parameter: Parameter) -> BodyReader:
+def _closing_uploads(
+    call: Callable[[Request], Awaitable[Any]],
+) -> Callable[[Request], Awaitable[Any]]:
+    """The call, whose files are gone when it ends, however it ends."""
+
+    async def closing(request: Request) -> Any:
+        request.uploads = []
+        try:
+            return await call(request)
+        finally:
+            for upload in request.uploads:
+                upload.close()
+
+    return closing
+
+
+def _body_reader(parameter: Parameter) -> FormBody | StructuredBody:
     return FormBody(parameter) if parameter.source == "form" else StructuredBody(parameter)
 
 
@@ -205,23 +224,25 @@ def _path(parameter: Parameter) -> Read:
         try:
             return msgspec.convert(request.path_params[name], kind)
         except msgspec.ValidationError as exc:
-            raise _Wrong([Violation(readable(exc), parameter=name)]) from None
+            raise Wrong([Violation(readable(exc), parameter=name)]) from None
 
     return read
 
 
 def _query(parameter: Parameter) -> Read:
     name, kind, default = parameter.wire_name, parameter.kind, parameter.default
-    many = _takes_many(kind)
+    many = slot(kind).many
     plain = kind is str
 
     def read(_request: Request, values: Values, _body: Any) -> Any:
         sent = values.get(name)
         if sent is None:
             return _default(name, default)
-        if plain:
-            return sent[-1]
-        return _converted(name, sent if many else sent[-1], kind)
+        if many:
+            return _converted(name, sent, kind)
+        if len(sent) > 1:
+            raise Wrong([Violation("is given more than once", parameter=name)])
+        return sent[0] if plain else _converted(name, sent[0], kind)
 
     return read
 
@@ -238,33 +259,28 @@ def _single(parameter: Parameter, find: Callable[[Request], str | None]) -> Read
 
 def _default(name: str, default: Any) -> Any:
     if default is REQUIRED:
-        raise _Wrong([Violation("is required", parameter=name)])
+        raise Wrong([Violation("is required", parameter=name)])
     return default
 
 
 def _converted(name: str, sent: Any, kind: Any) -> Any:
     try:
-        return msgspec.convert(sent, kind, strict=False)
-    except (msgspec.ValidationError, ValueError) as exc:
-        raise _Wrong([Violation(readable(exc), parameter=name)]) from None
-
-
-def _takes_many(kind: Any) -> bool:
-    return getattr(unwrap(kind)[0], "__origin__", None) in {list, tuple, set, frozenset}
+        return convert(sent, kind)
+    except ValueError as exc:
+        raise Wrong([Violation(readable(exc), parameter=name)]) from None
 
 
 def _query_struct(kind: Any) -> Read:
-    fields = {field.encode_name: _takes_many(field.type) for field in msgspec.structs.fields(kind)}
+    struct = TextStruct(kind)
+    known = struct.slots.keys()
 
     def read(_request: Request, values: Values, _body: Any) -> Any:
-        sent = {
-            n: values[n] if many else values[n][-1] for n, many in fields.items() if n in values
-        }
+        sent = {name: texts for name, texts in values.items() if name in known}
         try:
-            return msgspec.convert(sent, kind, strict=False)
-        except msgspec.ValidationError:
-            wrong = violations(sent, kind, strict=False)
-        raise _Wrong([Violation(v.detail, parameter=(v.pointer or "")[2:]) for v in wrong])
+            return struct.read(sent)
+        except Wrong as exc:
+            found = exc.found
+        raise Wrong([Violation(v.detail, parameter=(v.pointer or "")[2:]) for v in found])
 
     return read
 

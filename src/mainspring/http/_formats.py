@@ -39,6 +39,20 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def refuse_encoded(request: Request) -> None:
+    """Raise 415 for a compressed body; a route that takes one has replaced it before.
+
+    Source: RFC 9110, sections 8.4 and 15.5.16.
+    """
+    coding = request.raw_headers.get(b"content-encoding", b"identity")
+    if coding.lower() != b"identity":
+        raise Problem(
+            415,
+            f"a body with Content-Encoding {coding.decode('latin-1')!r} is not taken here",
+            headers={"accept-encoding": "identity"},
+        )
+
+
 class StructuredBody:
     """Reads a body of JSON or MessagePack into a type."""
 

@@ -32,12 +32,25 @@ class Query:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """`Annotated[SignUp, Form()]`: a `Struct` filled from an HTML form.
 
     The form is urlencoded or multipart. It is never accepted where it is not asked for.
+
+    The whole of it is bounded by the route's `body_limit_bytes`.
+
+    Attributes:
+        fields: at most so many values.
+        value_bytes: the longest value.
+        files: at most so many files.
+        file_bytes: the largest single file; None for what the route takes in all.
     """
+
+    fields: int = 256
+    value_bytes: int = 64 * 1024
+    files: int = 16
+    file_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

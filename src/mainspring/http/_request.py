@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mainspring.http._body import Body
     from mainspring.http._routing import Route
+    from mainspring.http._upload import Upload
 
 from collections.abc import Mapping
 
@@ -59,6 +60,7 @@ class Request:
         path_params: what the route's pattern captured, converted.
         principal: who asks, once that is known.
         unit: the unit of work, once something asked for it.
+        uploads: the files of a form, on routes that take one.
         started: `time.perf_counter` when the first byte was seen.
     """
 
@@ -81,10 +83,12 @@ class Request:
         "state",
         "status",
         "unit",
+        "uploads",
     )
 
     route: Route
     path_params: dict[str, Any]
+    uploads: list[Upload]
 
     def __init__(  # noqa: PLR0913  # the parts of a request
         self,
