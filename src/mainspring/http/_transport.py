@@ -66,10 +66,16 @@ class SocketTransport(Protocol):
       come out one after the other.
     - After the end `receive` first gives what had arrived, then raises `SocketClosed`, again
       and again; `send` raises it at once; `close` does nothing.
-    - `ended` returns when the connection is over, whoever ended it, even if nobody receives.
-    - Each of them may be cancelled, and a cancelled `receive` has taken nothing.
+    - `ended` is done when the connection is over, whoever ended it, even if nobody receives.
+      It is a future and not a verb, so that watching a quiet socket costs no task.
+    - Each verb may be cancelled, and a cancelled `receive` has taken nothing.
     - A server that stops closes its sockets with 1001.
     """
+
+    @property
+    def ended(self) -> asyncio.Future[SocketClosed]:
+        """How the connection ended; nobody else may cancel it."""
+        ...
 
     async def accept(
         self, *, subprotocol: str | None, headers: Sequence[Header], limit_bytes: int
@@ -87,8 +93,6 @@ class SocketTransport(Protocol):
         """Say goodbye, wait for the peer's for a bounded time, and end the connection."""
         ...
 
-    async def ended(self) -> None: ...
-
 
 class Inbox:
     """Messages that have arrived and were not taken yet: the bounded part of a transport.
@@ -96,8 +100,10 @@ class Inbox:
     Args:
         resume: called when there is room again after `put` had returned False.
         messages: so many are held, and then no more is read.
-        size_bytes: the same for the sum of their lengths. The bound can be passed by the one
-            message with which it was reached.
+        size_bytes: the same for the sum of their lengths; the last one may pass it.
+
+    Attributes:
+        ended: done when nothing more will arrive, with the reason; a transport's `ended`.
     """
 
     def __init__(
@@ -110,8 +116,7 @@ class Inbox:
         self._size = 0
         self._paused = False
         self._waiting: asyncio.Future[None] | None = None
-        self._ended = asyncio.Event()
-        self.closed: SocketClosed | None = None
+        self.ended: asyncio.Future[SocketClosed] = asyncio.get_running_loop().create_future()
 
     def put(self, message: str | bytes) -> bool:
         """Add a message; False when nothing more should be read until `resume` is called."""
@@ -123,9 +128,8 @@ class Inbox:
 
     def end(self, closed: SocketClosed) -> None:
         """Say that nothing more will arrive. The first end is the one that counts."""
-        if self.closed is None:
-            self.closed = closed
-            self._ended.set()
+        if not self.ended.done():
+            self.ended.set_result(closed)
             self._wake()
 
     async def take(self) -> str | bytes:
@@ -135,8 +139,9 @@ class Inbox:
             SocketClosed: there is none, and none will come.
         """
         while not self._held:
-            if self.closed is not None:
-                raise SocketClosed(self.closed.close_code, self.closed.reason)
+            if self.ended.done():
+                closed = self.ended.result()
+                raise SocketClosed(closed.close_code, closed.reason)
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await self._waiting
@@ -148,10 +153,6 @@ class Inbox:
             self._paused = False
             self._resume()
         return message
-
-    async def ended(self) -> None:
-        """Wait for `end`."""
-        await self._ended.wait()
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
