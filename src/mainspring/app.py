@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring import settings as settings_module
@@ -21,6 +23,7 @@ from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.permit import permit
 from mainspring.http.layers.protect import Hosts, Protection
+from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
 from mainspring.services import Services
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from mainspring.data import Database
     from mainspring.http._compile import Needs
     from mainspring.http._pipeline import Layer
     from mainspring.http._response import Response
@@ -55,11 +59,19 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return None if route.deadline is None or route.in_place else bound(route.deadline)
 
 
+def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
+    return transact(app.database) if needs.unit else None
+
+
 def _permit(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return permit(route.allow, challenge="Bearer") if route.allow.needs_principal else None
 
 
-PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (_deadline, _permit)
+PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (
+    _deadline,
+    _transact,
+    _permit,
+)
 
 
 class App(Router):
@@ -91,6 +103,7 @@ class App(Router):
         self.services = Services()
         self.translations = dict(TRANSLATIONS)
         self.providers: dict[Any, Provider] = {Request: Provider(lambda request: request)}
+        self._database: Database | None = None
         self._logs: Logs | None = None
         self._core: Core | None = None
         self._pools: Pools | None = None
@@ -101,6 +114,14 @@ class App(Router):
         if self._settings is None:
             self._settings = settings_module.load()
         return self._settings
+
+    @property
+    def database(self) -> Database:
+        """The database of `DATABASE_URL`; connects when something needs it."""
+        if self._database is None:
+            data = import_module("mainspring.data")
+            self._database = data.Database(self.settings.database_url)
+        return self._database
 
     def provide(
         self,
@@ -134,6 +155,7 @@ class App(Router):
         bare = [route for route in self.routes if route.allow is None]
         if bare:
             raise UndeclaredPolicy(bare)
+        self._provide_data()
         settings = self.settings
         protection = Protection()
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
@@ -157,6 +179,13 @@ class App(Router):
         )
         return self._core
 
+    def _provide_data(self) -> None:
+        # SQLAlchemy is half of the time and memory of a start. A handler can ask for a
+        # session only if somebody has imported it, so whoever has no data pays nothing.
+        data = sys.modules.get("mainspring.data")
+        if data is not None:
+            self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
+
     @property
     def core(self) -> Core:
         """The compiled application, which is what a server calls."""
@@ -170,6 +199,7 @@ class App(Router):
             self._open_logs(stack)
             await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))
             stack.callback(self._close_pools)
+            stack.push_async_callback(self._close_database)
             stack.push_async_callback(self.services.close)
             await self.services.open()
             yield core
@@ -178,6 +208,12 @@ class App(Router):
         if self._logs is not None:
             self._logs.open()
             stack.callback(self._logs.close)
+
+    async def _close_database(self) -> None:
+        # The pipelines hold the database, so the next run compiles anew.
+        database, self._database, self._core = self._database, None, None
+        if database is not None:
+            await database.close()
 
     def _close_pools(self) -> None:
         if self._pools is not None:
