@@ -1,0 +1,51 @@
+"""From `module:attribute` to an application."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from mainspring.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mainspring.serve._server import Application
+
+
+class AppNotFound(ConfigError):
+    """There is no application where the command line says."""
+
+    code = "serve.app-not-found"
+
+
+def load_application(path: str) -> Application:
+    """Import the application.
+
+    Args:
+        path: `module:attribute`; the attribute is `app` when left out.
+
+    Raises:
+        AppNotFound: no such module or attribute, or it is not an application.
+    """
+    module_name, _, attribute = path.partition(":")
+    folder = os.getcwd()  # noqa: PTH109  # sys.path holds text
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        # A missing import inside the user's module is the user's error, and is shown as it is.
+        if exc.name is None or not (module_name + ".").startswith(exc.name + "."):
+            raise
+        raise AppNotFound(
+            f"there is no module {module_name!r} in {folder} or on the path",
+            fix="give module:attribute, such as app:app, from the folder that holds the module",
+        ) from None
+    found = getattr(module, attribute or "app", None)
+    if not hasattr(found, "running"):
+        raise AppNotFound(
+            f"{module_name}:{attribute or 'app'} is {type(found).__name__}, not an application",
+            fix="name the App object; other ASGI applications can be mounted in one",
+        )
+    return found  # type: ignore[no-any-return]  # the attribute says that it is one

@@ -1,0 +1,94 @@
+"""The command line of `python -m mainspring.serve`, which other command lines may include."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from mainspring.serve._config import Config
+from mainspring.serve._limits import Limits
+from mainspring.settings import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the server's flags, with the names and defaults of Uvicorn, to a parser."""
+    default = Config()
+    parser.add_argument("--host", default=default.host)
+    parser.add_argument("--port", type=int, default=default.port, help="0 for any free one")
+    parser.add_argument("--uds", help="listen on a Unix socket instead")
+    parser.add_argument("--fd", type=int, help="listen on an inherited socket instead")
+    parser.add_argument("--backlog", type=int, default=default.backlog)
+    parser.add_argument("--workers", type=int, default=default.workers, help="processes")
+    parser.add_argument("--reload", action="store_true", help="restart when a file changes")
+    parser.add_argument("--reload-dir", action="append", default=[], dest="reload_folders")
+    parser.add_argument("--ssl-certfile", help="PEM; HTTPS is spoken if it is given")
+    parser.add_argument("--ssl-keyfile")
+    parser.add_argument("--ssl-keyfile-password")
+    parser.add_argument(
+        "--proxy-headers", action=argparse.BooleanOptionalAction, default=default.proxy_headers
+    )
+    parser.add_argument(
+        "--forwarded-allow-ips",
+        default=",".join(default.forwarded_allow_ips),
+        help="proxies that are believed: addresses and networks, separated by commas, or *",
+    )
+    limits = parser.add_argument_group("limits", "spans such as 10, 500ms, 2m; sizes in bytes")
+    for field in fields(Limits):
+        kind: Any = span if isinstance(field.default, timedelta) else int
+        flags = [f"--limit-{field.name.replace('_', '-')}"]
+        flags += _ALIASES.get(field.name, [])
+        limits.add_argument(
+            *flags, dest=f"limit_{field.name}", type=kind, default=field.default, metavar="N"
+        )
+
+
+# The names that Uvicorn has for the same things.
+_ALIASES = {
+    "keep_alive": ["--timeout-keep-alive"],
+    "drain": ["--timeout-graceful-shutdown"],
+    "connections": ["--limit-concurrency"],
+    "requests": ["--limit-max-requests"],
+    "requests_jitter": ["--limit-max-requests-jitter"],
+}
+
+
+def config_of(found: argparse.Namespace) -> Config:
+    """The configuration that parsed arguments say.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    limits = Limits(**{f.name: getattr(found, f"limit_{f.name}") for f in fields(Limits)})
+    allowed = tuple(ip.strip() for ip in found.forwarded_allow_ips.split(",") if ip.strip())
+    return Config(
+        host=found.host,
+        port=found.port,
+        uds=found.uds,
+        fd=found.fd,
+        backlog=found.backlog,
+        workers=found.workers,
+        reload=found.reload,
+        reload_folders=tuple(found.reload_folders),
+        ssl_certfile=found.ssl_certfile,
+        ssl_keyfile=found.ssl_keyfile,
+        ssl_keyfile_password=found.ssl_keyfile_password,
+        proxy_headers=found.proxy_headers,
+        forwarded_allow_ips=allowed,
+        limits=limits,
+    )
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, Config]:
+    """The application's path and the configuration; ends the program on a wrong flag."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mainspring.serve", description="Serve an application."
+    )
+    parser.add_argument("app", help="module:attribute, such as app:app")
+    add_arguments(parser)
+    found = parser.parse_args(arguments)
+    return found.app, config_of(found)
