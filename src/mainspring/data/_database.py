@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sqlalchemy import text
+from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
 from mainspring.data._pool import Pool
 from mainspring.data._unit import UnitOfWork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
+
+T = TypeVar("T")
 
 CHECKOUT = timedelta(seconds=5)
 MAX_AGE = timedelta(minutes=30)
@@ -63,6 +67,19 @@ class Database:
         """
         return UnitOfWork(self._backend, self._pool, write=write)
 
+    async def on_connection(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns for a connection of its own, outside the pool.
+
+        `work` is a plain function that uses SQLAlchemy's synchronous API: schema changes,
+        reflection, bulk loads. It begins and ends its transactions itself.
+        """
+
+        def run() -> T:
+            with self._backend.engine.connect() as connection:
+                return work(connection)
+
+        return await greenlet_spawn(run)
+
     async def ping(self) -> None:
         """Raise whatever keeps a statement from being answered."""
         async with self.unit(write=False) as session:
@@ -73,7 +90,7 @@ class Database:
         await self._pool.close()
         await self._backend.close()
 
-    async def __aenter__(self) -> Database:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from sqlalchemy import ForeignKey, MetaData, Numeric, String, Text, UniqueConstraint, inspect
+from sqlalchemy import ForeignKey, MetaData, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import inspect as mapping_of
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 from sqlalchemy.orm.attributes import QueryableAttribute
 
 from mainspring.data._errors import ModelError
-from mainspring.data._types import PYTHON_TYPES, integer
+from mainspring.data.types import PYTHON_TYPES, Integer64, LongText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,18 +30,6 @@ NAMING = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
-}
-
-# Ids of deleted rows must not come back (a link or a token would point at a stranger's row),
-# and text compares by code point on every database.
-TABLE_OPTIONS: dict[str, Any] = {
-    "sqlite_autoincrement": True,
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
 }
 
 # InnoDB indexes at most 3072 bytes, and a character of utf8mb4 may take four of them.
@@ -93,23 +83,13 @@ def _has_mapped_parent(cls: type) -> bool:
 def _name_table(cls: type) -> None:
     if not hasattr(cls, "__tablename__") and "__table__" not in vars(cls):
         cls.__tablename__ = table_name(cls.__name__)  # type: ignore[attr-defined]
-    if "__table__" not in vars(cls):
-        cls.__table_args__ = _with_options(getattr(cls, "__table_args__", ()))  # type: ignore[attr-defined]
-
-
-def _with_options(args: Any) -> tuple[Any, ...]:
-    if isinstance(args, dict):
-        return ({**TABLE_OPTIONS, **args},)
-    if args and isinstance(args[-1], dict):
-        return (*args[:-1], {**TABLE_OPTIONS, **args[-1]})
-    return (*args, TABLE_OPTIONS)
 
 
 def _give_id(cls: type) -> None:
     if "__table__" in vars(cls) or any(_is_key(value) for value in _declared(cls)):
         return
-    cls.id = mapped_column(integer(), primary_key=True, autoincrement=True, sort_order=-100)  # type: ignore[attr-defined]
-    cls.__annotations__ = {"id": Mapped[int], **cls.__dict__.get("__annotations__", {})}
+    cls.id = mapped_column(Integer64(), primary_key=True, autoincrement=True, sort_order=-100)  # type: ignore[attr-defined]
+    cls.__annotations__ = {"id": Mapped[int], **inspect.get_annotations(cls)}
 
 
 def _declared(cls: type) -> Iterator[object]:
@@ -138,9 +118,10 @@ def _check_indexed_text(model: str, table: Table) -> None:
 
 
 def _check_length(model: str, column: Column[Any]) -> None:
-    if not isinstance(column.type, String):
+    if not isinstance(column.type, (String, LongText)):
         return
-    length = None if isinstance(column.type, Text) else column.type.length
+    bounded = isinstance(column.type, String) and not isinstance(column.type, Text)
+    length = column.type.length if bounded else None
     if length is None or length > _MAX_INDEXED_LENGTH:
         raise ModelError(
             f"{model}.{column.key} is a key, unique or indexed, and its length is "
@@ -149,7 +130,7 @@ def _check_length(model: str, column: Column[Any]) -> None:
         )
 
 
-def column(
+def column(  # noqa: PLR0913  # a column has that many sides, and all are named
     *,
     max_length: int | None = None,
     precision: int | None = None,
@@ -165,7 +146,9 @@ def column(
     type_: TypeEngine[Any] | None = None,
     deferred: bool = False,
 ) -> MappedColumn[Any]:
-    """Say what an annotation alone cannot: `title: Mapped[str] = column(max_length=200)`.
+    """The sides of a column that its annotation does not tell.
+
+    `title: Mapped[str] = column(max_length=200)`
 
     Args:
         max_length: characters of a `str`; required where the column is unique or indexed.
@@ -190,7 +173,7 @@ def column(
     if deferred:
         options["deferred"] = True
     return mapped_column(
-        *([name] if name else []),
+        *_named(name),
         *_given_type(type_, max_length, precision, scale),
         onupdate=on_update,
         server_default=server_default,
@@ -201,9 +184,18 @@ def column(
     )
 
 
+def _named(name: str | None) -> list[Any]:
+    # SQLAlchemy takes name and type by position, and both may be left out.
+    return [name] if name else []
+
+
+def _typed_like(other: Column[Any] | None) -> list[Any]:
+    return [] if other is None else [other.type]
+
+
 def _given_type(
     type_: TypeEngine[Any] | None, max_length: int | None, precision: int | None, scale: int
-) -> list[TypeEngine[Any]]:
+) -> list[Any]:
     if type_ is not None:
         return [type_]
     if max_length is not None:
@@ -220,7 +212,9 @@ def foreign_key(
     primary_key: bool = False,
     name: str | None = None,
 ) -> MappedColumn[Any]:
-    """A column that refers to another model's: `author_id: Mapped[int] = foreign_key(User.id)`.
+    """The reference to another model's column.
+
+    `author_id: Mapped[int] = foreign_key(User.id)`
 
     Args:
         target: the other model's attribute, or `"table.column"` for one that is declared later.
@@ -235,8 +229,8 @@ def foreign_key(
         target if target_column is None else target_column, ondelete=on_delete.upper()
     )
     return mapped_column(
-        *([name] if name else []),
-        *([] if target_column is None else [target_column.type]),
+        *_named(name),
+        *_typed_like(target_column),
         reference,
         index=(index and not unique and not primary_key) or None,
         unique=unique or None,
@@ -252,7 +246,7 @@ def _column_of(target: QueryableAttribute[Any] | Mapped[Any]) -> Column[Any]:
             f"foreign_key() got {target!r}, which is not a column of a model",
             fix="pass Model.attribute, or 'table.column' for a model that is declared later",
         )
-    found: Column[Any] = inspect(target.class_).columns[target.key]
+    found: Column[Any] = mapping_of(target.class_).columns[target.key]
     return found
 
 

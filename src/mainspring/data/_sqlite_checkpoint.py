@@ -47,7 +47,7 @@ class Checkpoint:
         if self._task is not None:
             await asyncio.wait([self._task])
         if self._connection is not None:
-            self._connection.close(True)
+            self._connection.close(force=True)
 
     def _start(self) -> None:
         self._timer = None

@@ -7,7 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Enum, Float, Numeric, String, Text
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect, SQLiteExecutionContext
+from sqlalchemy.dialects.sqlite.base import (
+    SQLiteDDLCompiler,
+    SQLiteDialect,
+    SQLiteExecutionContext,
+)
 
 from mainspring.data import _sqlite_dbapi as dbapi
 
@@ -24,7 +28,7 @@ _EXACT_DIGITS = 15
 class BoundedString(String):
     """Text that is refused beyond its length, as PostgreSQL and MySQL refuse it."""
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+    def bind_processor(self, dialect: Dialect) -> Any:
         del dialect
         length = self.length
         if length is None:
@@ -41,7 +45,7 @@ class BoundedString(String):
 class ExactNumeric(Numeric[Any]):
     """Decimals kept as numbers, so that SQL compares and adds them; refused if inexact."""
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+    def bind_processor(self, dialect: Dialect) -> Any:
         del dialect
         places = Decimal(1).scaleb(-(self.scale or 0))
         digits = min(self.precision or _EXACT_DIGITS, _EXACT_DIGITS)
@@ -56,7 +60,7 @@ class ExactNumeric(Numeric[Any]):
 
         return process
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         del dialect, coltype
         if not self.asdecimal:
             return None
@@ -69,6 +73,19 @@ class _Context(SQLiteExecutionContext):
         return cast("Any", self._dbapi_connection).cursor(server_side=True)
 
 
+class _Tables(SQLiteDDLCompiler):
+    def visit_create_table(self, create: Any, **options: Any) -> str:
+        # Without it SQLite gives the id of a deleted row to a new one, and whatever still
+        # names the old row (a link, a token, a cache) would mean a stranger's.
+        table = create.element
+        if table.autoincrement_column is not None:
+            table.dialect_options["sqlite"]["autoincrement"] = True
+        text: str = super().visit_create_table(  # type: ignore[no-untyped-call]
+            create, **options
+        )
+        return text
+
+
 class SqliteDialect(SQLiteDialect):
     """Begins transactions itself, so that schema changes and savepoints belong to them."""
 
@@ -79,6 +96,7 @@ class SqliteDialect(SQLiteDialect):
     returns_native_bytes = True
     default_paramstyle = "qmark"
     execution_ctx_cls = _Context
+    ddl_compiler = _Tables
     colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute, read only
         **SQLiteDialect.colspecs,
         String: BoundedString,

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
+import asyncmy
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
+from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as _SqlalchemyMariaDBDialect
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from mainspring.data._link import from_json, to_json
+from mainspring.data._link import Link, from_json, open_link, to_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Engine
+
+    from mainspring.data._backend import Backend
 
 _CONNECT_SECONDS = 5
+_BURY_SECONDS = 2.0
 
-# The same isolation as PostgreSQL's default. InnoDB's own default, REPEATABLE READ, locks
-# the gaps between rows for every range that it updates, which is where deadlocks come from.
+# The same as PostgreSQL's default. InnoDB's own, REPEATABLE READ, locks the gaps between
+# rows for every range that it updates, which is where deadlocks come from.
+_ISOLATION = "READ COMMITTED"
+
 # Strict mode makes a value that does not fit an error instead of a cut value.
-_ON_CONNECT = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED,"
-    " time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
-)
+_ON_CONNECT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+
+
+# Text compares by code point, as on SQLite, and not as the server happens to be set up.
+_TABLE_OPTIONS = (("ENGINE", "InnoDB"), ("CHARSET", "utf8mb4"), ("COLLATE", "utf8mb4_bin"))
 
 
 class MySQL:
@@ -34,6 +49,7 @@ class MySQL:
             parsed.set(drivername=f"{parsed.drivername}+mainspring"),
             poolclass=NullPool,
             pool_reset_on_return=None,
+            isolation_level=_ISOLATION,
             json_serializer=to_json,
             json_deserializer=from_json,
             connect_args={
@@ -43,3 +59,117 @@ class MySQL:
             },
         ).sync_engine
         self._lent: set[Any] = self._engine.dialect.lent  # type: ignore[attr-defined]
+        self._cut: set[Any] = self._engine.dialect.cut  # type: ignore[attr-defined]
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    async def open(self) -> Link:
+        link = await open_link(self._engine)
+        self._lent.add(link.raw)
+        return link
+
+    def is_open(self, raw: Any) -> bool:
+        connection = raw.driver_connection
+        return bool(connection.connected) and not connection._stream_broken  # noqa: SLF001
+
+    def is_clean(self, raw: Any) -> bool:
+        return self.is_open(raw) and not raw.driver_connection.get_transaction_status()
+
+    def begin_now(self, raw: Any, *, write: bool) -> bool:
+        # Autocommit is off: the first statement begins.
+        del raw, write
+        return True
+
+    async def begin(self, raw: Any, *, write: bool) -> None:
+        """Never needed: `begin_now` always begins."""
+
+    async def bury(self, raw: Any) -> None:
+        self._lent.discard(raw)
+        connection = raw.driver_connection
+        async with asyncio.timeout(_BURY_SECONDS):
+            if raw in self._cut:
+                self._cut.discard(raw)
+                await self._kill(connection.thread_id())
+            await connection.ensure_closed()
+
+    async def _kill(self, thread_id: int) -> None:
+        # The server goes on with a statement although the client has left, and keeps its
+        # locks; only another connection can stop it.
+        _, options = self._engine.dialect.create_connect_args(self._engine.url)
+        killer = await asyncmy.connect(**options, connect_timeout=_CONNECT_SECONDS)
+        try:
+            async with killer.cursor() as cursor:
+                await cursor.execute(f"KILL CONNECTION {int(thread_id)}")
+        except asyncmy.errors.OperationalError:
+            return  # it has ended by itself
+        finally:
+            killer.close()
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+
+class _Tables(MySQLDDLCompiler):
+    def visit_primary_key_constraint(self, constraint: Any, **options: Any) -> str:
+        # MySQL ignores the name of a primary key and warns about it each time.
+        text: str = super().visit_primary_key_constraint(constraint, **options)
+        return text[max(text.find("PRIMARY KEY"), 0) :]
+
+    def post_create_table(self, table: Table) -> str:
+        given = super().post_create_table(table)
+        missing = [f" {name}={value}" for name, value in _TABLE_OPTIONS if name not in given]
+        return given + "".join(missing)
+
+
+class MySQLDialect(MySQLDialect_asyncmy):
+    """SQLAlchemy's dialect, which leaves connections of our pool to the pool."""
+
+    ddl_compiler = _Tables
+    driver = "mainspring"
+    supports_statement_cache = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.lent: set[Any] = set()
+        self.cut: set[Any] = set()
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        try:
+            super().do_execute(  # type: ignore[no-untyped-call]
+                cursor, statement, parameters, context
+            )
+        except asyncio.CancelledError:
+            self._remember(context)
+            raise
+
+    def do_executemany(
+        self, cursor: Any, statement: str, parameters: Any, context: Any = None
+    ) -> None:
+        try:
+            super().do_executemany(cursor, statement, parameters, context)
+        except asyncio.CancelledError:
+            self._remember(context)
+            raise
+
+    def _remember(self, context: Any) -> None:
+        if context is not None:
+            raw = context.root_connection.connection.dbapi_connection
+            if raw in self.lent:
+                self.cut.add(raw)
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        # After a cancelled statement; `bury` does what takes round trips.
+        if dbapi_connection not in self.lent:
+            super().do_terminate(dbapi_connection)
+
+
+class MariaDBDialect(_SqlalchemyMariaDBDialect, MySQLDialect):
+    """The same with MariaDB's own types."""
+
+    supports_statement_cache = True
+
+
+if TYPE_CHECKING:
+    _fits: type[Backend] = MySQL

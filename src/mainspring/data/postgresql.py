@@ -97,7 +97,7 @@ class PostgreSQLDialect(PGDialect_asyncpg):
     supports_statement_cache = True
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         self.lent: set[Any] = set()
 
     def do_terminate(self, dbapi_connection: Any) -> None:
