@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from msgspec import Meta, Struct
+    from msgspec import UNSET, Meta, Struct, UnsetType
 
-    from mainspring.app import App
+    from mainspring.app import App, Progress
     from mainspring.auth import anyone, role, signed_in
     from mainspring.http import (
+        Body,
         Conflict,
         Created,
         Forbidden,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
         Request,
         Response,
         Router,
+        Unauthorized,
+        changes,
     )
     from mainspring.settings import Settings
 
@@ -30,7 +33,9 @@ __version__ = "0.1.0.dev0"
 
 # Loaded when first asked for, so that a command such as `mainspring new` starts at once.
 _HOMES = {
+    "UNSET": "msgspec",
     "App": "mainspring.app",
+    "Body": "mainspring.http",
     "Conflict": "mainspring.http",
     "Created": "mainspring.http",
     "Forbidden": "mainspring.http",
@@ -38,18 +43,24 @@ _HOMES = {
     "Meta": "msgspec",
     "NotFound": "mainspring.http",
     "Problem": "mainspring.http",
+    "Progress": "mainspring.app",
     "Request": "mainspring.http",
     "Response": "mainspring.http",
     "Router": "mainspring.http",
     "Settings": "mainspring.settings",
     "Struct": "msgspec",
+    "Unauthorized": "mainspring.http",
+    "UnsetType": "msgspec",
     "anyone": "mainspring.auth",
+    "changes": "mainspring.http",
     "role": "mainspring.auth",
     "signed_in": "mainspring.auth",
 }
 
 __all__ = [
+    "UNSET",
     "App",
+    "Body",
     "Conflict",
     "Created",
     "Forbidden",
@@ -57,12 +68,16 @@ __all__ = [
     "Meta",
     "NotFound",
     "Problem",
+    "Progress",
     "Request",
     "Response",
     "Router",
     "Settings",
     "Struct",
+    "Unauthorized",
+    "UnsetType",
     "anyone",
+    "changes",
     "role",
     "signed_in",
 ]

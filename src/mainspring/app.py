@@ -184,6 +184,8 @@ class App(Router):
         # session only if somebody has imported it, so whoever has no data pays nothing.
         data = sys.modules.get("mainspring.data")
         if data is not None:
+            problems = import_module("mainspring.http._data_problems")
+            self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
 
     @property

@@ -17,6 +17,12 @@ class DatabaseUrlError(ConfigError):
     code = "data.url"
 
 
+class RowNotFound(MainspringError):
+    """There is no row like the one that was asked for."""
+
+    code = "data.row-not-found"
+
+
 class DatabaseUnavailable(MainspringError):
     """No connection to the database could be opened."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import orm
+from sqlalchemy import orm, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from mainspring import telemetry
-from mainspring.data._errors import UnitEnded
+from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._uninterrupted import Uninterrupted
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mainspring.data._pool import Pool
 
     Hook = Callable[[], Awaitable[object] | object]
+
+T = TypeVar("T")
 
 # A commit that was begun is finished, so that its outcome is known and its hooks run; a
 # rollback is worth no more than a new connection.
@@ -239,6 +241,18 @@ class Session(AsyncSession):
     def unit(self) -> UnitOfWork:
         """The unit of work that the session belongs to."""
         return self._unit
+
+    async def find(self, kind: type[T], /, **equal: Any) -> T:
+        """The one row of a model whose columns have these values: `find(User, email=…)`.
+
+        Raises:
+            RowNotFound: there is none; answers with 404 if nobody catches it.
+        """
+        found = (await self.execute(select(kind).filter_by(**equal))).scalar_one_or_none()
+        if found is None:
+            listed = ", ".join(f"{name} {value!r}" for name, value in equal.items())
+            raise RowNotFound(f"there is no {kind.__name__.lower()} with {listed}")
+        return found
 
     async def commit(self) -> None:
         """Commit what was done so far, and run the hooks that wait for it."""

@@ -5,6 +5,7 @@ The public names are what handlers and applications use; a server uses `Core`.
 
 from mainspring.http._body import Body as BodyStream
 from mainspring.http._body import WholeBody
+from mainspring.http._changes import changes
 from mainspring.http._core import Core
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._problem import (
@@ -52,4 +53,5 @@ __all__ = [
     "UploadClosed",
     "Violation",
     "WholeBody",
+    "changes",
 ]

@@ -47,7 +47,7 @@ class Core:
         *,
         hosts: Hosts,
         protection: Protection,
-        translations: Mapping[type[BaseException], Callable[[Any], Problem]],
+        translations: Mapping[type[BaseException], Callable[[Any], Problem | None]],
         renderer: Callable[[Problem, Request], Response] = render,
         sinks: tuple[Sink, ...] = (),
         debug: bool = False,

@@ -59,7 +59,9 @@ class StructuredBody:
     media_types = (JSON, MSGPACK)
 
     def __init__(self, parameter: Parameter) -> None:
-        self.kind = unwrap(parameter.kind)[0]
+        kind, marker = unwrap(parameter.kind)
+        self._key: str = getattr(marker, "key", "")
+        self.kind = msgspec.defstruct("Body", [(self._key, kind)]) if self._key else kind
         self._json = msgspec.json.Decoder(self.kind).decode
         self._msgpack = msgspec.msgpack.Decoder(self.kind).decode
 
@@ -75,11 +77,12 @@ class StructuredBody:
         fast = sent == b"application/json"
         decode = self._json if fast else self._decoder(sent)
         try:
-            return decode(data)
+            value = decode(data)
         except msgspec.ValidationError as exc:
             raise Invalid(self._explain(decode, data, exc)) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as exc:
             raise BadRequest(f"the body cannot be read: {readable(exc)}") from None
+        return getattr(value, self._key) if self._key else value
 
     def _decoder(self, sent: bytes) -> Callable[[bytes], Any]:
         name = media_type(sent.decode("latin-1"))

@@ -55,7 +55,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`Annotated[dict[str, int], Body()]`: the body.
+    """`Annotated[NewUser, Body("user")]`: what stands under one key of the body.
 
-    For types that would otherwise be read from the query.
+    Without a key it is the whole body, for types that would otherwise be read from the query.
     """
+
+    key: str = ""

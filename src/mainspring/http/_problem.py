@@ -116,8 +116,6 @@ class Invalid(Problem):
         self.facts = {"errors": self.violations}
 
 
-Renderer = "Callable[[Problem, Request], Response]"
-
 _TITLES = {status.value: status.phrase for status in HTTPStatus}
 _encode = msgspec.json.Encoder().encode
 _HEADERS = ((b"content-type", b"application/problem+json"),)
@@ -142,16 +140,14 @@ def render(problem: Problem, request: Request) -> Response:
     return Response(_encode(document), status=problem.status, frozen_headers=_HEADERS)
 
 
-Translator = "Callable[[Any], Problem]"
-
 # What other layers raise, as an answer. An application adds to its own copy with `app.on_error`.
-TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem]] = {
+TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
     DeadlineExceeded: lambda error: Problem(504, error.what, code=DeadlineExceeded.code),
 }
 
 
 def as_problem(
-    error: Exception, translations: Mapping[type[BaseException], Callable[[Any], Problem]]
+    error: Exception, translations: Mapping[type[BaseException], Callable[[Any], Problem | None]]
 ) -> Problem | None:
     """The problem that an error stands for; None if nobody foresaw it, which makes it a 500."""
     if isinstance(error, Problem):

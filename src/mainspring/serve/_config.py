@@ -50,9 +50,13 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.workers < 1:
-            raise ConfigError(f"the server cannot run with {self.workers} workers", fix="give 1 or more")
+            raise ConfigError(
+                f"the server cannot run with {self.workers} workers", fix="give 1 or more"
+            )
         if self.uds is not None and self.fd is not None:
-            raise ConfigError("the server cannot listen on both a path and a file descriptor", fix="give one")
+            raise ConfigError(
+                "the server cannot listen on both a path and a file descriptor", fix="give one"
+            )
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             raise ConfigError("a key without a certificate is no TLS", fix="give ssl_certfile too")
 

@@ -71,9 +71,7 @@ _OTHER_VERSION: Final = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/[0-9](\.[0-9])?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]*)([^#]*)")
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
 # RFC 3986, section 3.2.2: a registered name or a bracketed address, and a port.
-_HOST: Final = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]{0,5})?"
-)
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-fvV:.]+\])(?::[0-9]{0,5})?")
 
 
 def read_target(line: bytes) -> Target:

@@ -141,9 +141,7 @@ class Listener:
         """Stop accepting until there is room; make some by closing what is idle."""
         telemetry.emit("serve.full", reason=reason, connections=len(self._worker.connections))
         self._unlisten()
-        self._worker.close_idle(
-            longer_than_seconds=_IDLE_SECONDS_UNDER_PRESSURE, at_most=_ACCEPTS
-        )
+        self._worker.close_idle(longer_than_seconds=_IDLE_SECONDS_UNDER_PRESSURE, at_most=_ACCEPTS)
         if not self._waiting:
             self._waiting = True
             self._loop.call_later(_RETRY_SECONDS, self._retry)

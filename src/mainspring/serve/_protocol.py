@@ -375,9 +375,7 @@ class Connection(asyncio.Protocol):
         if broken_lines(fresh):
             raise Refusal(400, "the request has a control character or a broken line end")
 
-    def _uncommon(
-        self, target: Target, head: Head, data: bytes, after: int
-    ) -> tuple[Body, int]:
+    def _uncommon(self, target: Target, head: Head, data: bytes, after: int) -> tuple[Body, int]:
         """Body and end of a request that is not plain."""
         check_together(target, head)
         self.plain = False

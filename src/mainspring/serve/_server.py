@@ -107,7 +107,9 @@ class Server:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop(idle=timedelta(0))
 
-    async def stop(self, *, idle: timedelta | None = None, force: asyncio.Event | None = None) -> None:
+    async def stop(
+        self, *, idle: timedelta | None = None, force: asyncio.Event | None = None
+    ) -> None:
         """Finish what has begun, and close everything.
 
         Args:

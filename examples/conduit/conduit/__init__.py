@@ -1,0 +1,1 @@
+"""Conduit: users, profiles, articles, comments, favourites and feeds."""
