@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from msgspec import Meta, Struct
 
-    from mainspring.app import App
+    from mainspring.app import App, Progress
     from mainspring.auth import anyone, role, signed_in
     from mainspring.http import (
         Conflict,
@@ -38,6 +38,7 @@ _HOMES = {
     "Meta": "msgspec",
     "NotFound": "mainspring.http",
     "Problem": "mainspring.http",
+    "Progress": "mainspring.app",
     "Request": "mainspring.http",
     "Response": "mainspring.http",
     "Router": "mainspring.http",
@@ -57,6 +58,7 @@ __all__ = [
     "Meta",
     "NotFound",
     "Problem",
+    "Progress",
     "Request",
     "Response",
     "Router",
