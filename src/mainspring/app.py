@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring import settings as settings_module
 from mainspring.errors import ConfigError
@@ -28,7 +28,7 @@ from mainspring.observe import Logs, Watchdog
 from mainspring.services import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from mainspring.data import Database
@@ -39,7 +39,16 @@ if TYPE_CHECKING:
     from mainspring.settings import Settings
 
 T = TypeVar("T")
+Seeder = TypeVar("Seeder", bound="Callable[..., Awaitable[None]]")
 E_ = TypeVar("E_", bound=BaseException)
+
+
+class Progress(Protocol):
+    """How far a seed function is; `mainspring seed` shows it."""
+
+    def track(self, items: Iterable[T], title: str, *, total: int | None = None) -> Iterator[T]:
+        """The items one by one, counted under `title`; `total` where `len` cannot say it."""
+        ...
 
 
 class UndeclaredPolicy(ConfigError):
@@ -104,6 +113,7 @@ class App(Router):
         self.translations = dict(TRANSLATIONS)
         self.providers: dict[Any, Provider] = {Request: Provider(lambda request: request)}
         self._database: Database | None = None
+        self.seeder: Callable[..., Awaitable[None]] | None = None
         self._logs: Logs | None = None
         self._core: Core | None = None
         self._pools: Pools | None = None
@@ -144,6 +154,25 @@ class App(Router):
             return translate
 
         return declare
+
+    def seed(self, function: Seeder) -> Seeder:
+        """Let `mainspring seed` fill the database with the decorated function.
+
+        It gets what it asks for by type: a `Session`, whose unit of work is committed at its
+        end, a `Progress`, and the application's services. Running it twice should do no harm,
+        and only the function can see to that.
+
+        Raises:
+            ConfigError: another function is the application's seed already.
+        """
+        if self.seeder is not None:
+            raise ConfigError(
+                f"the seed data of {self.name} is declared twice: by"
+                f" {self.seeder.__qualname__} and {function.__qualname__}",
+                fix="call one from the other",
+            )
+        self.seeder = function
+        return function
 
     def compile(self) -> Core:
         """Check every declaration and compose every pipeline; opens nothing.

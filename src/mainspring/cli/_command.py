@@ -26,7 +26,7 @@ class Command(Protocol):
     """
 
     @staticmethod
-    def arguments(parser: argparse.ArgumentParser) -> None:
+    def arguments(parser: Parser) -> None:
         """Declare what the command takes."""
         ...
 
@@ -37,11 +37,16 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of exiting, and suggests the nearest flag."""
+    """An argument parser that raises instead of exiting, and suggests the nearest flag.
+
+    Attributes:
+        lacking: flags that people know from elsewhere, to what they should do instead.
+    """
 
     def __init__(self, **options: Any) -> None:
         # An abbreviation that works today is ambiguous with the flag of tomorrow.
         super().__init__(allow_abbrev=False, **options)
+        self.lacking: dict[str, str] = {}
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The options that the words say.
@@ -55,12 +60,19 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _unknown(self, word: str) -> UsageError:
-        name = word.partition("=")[0]
-        what = f"an option {name}" if word.startswith("-") else f"an argument {word!r}"
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        if not word.startswith("-"):
+            named = ":" in word and "--app" in known
+            return UsageError(
+                f"{self.prog} does not take an argument {word!r}",
+                fix=f"--app {word}" if named else f"{self.prog} --help says what it takes",
+            )
+        name = word.partition("=")[0]
+        if name in self.lacking:
+            return UsageError(f"{self.prog} lacks {name}", fix=self.lacking[name])
         return UsageError(
-            f"{self.prog} does not have {what}",
-            fix=suggestion(name, known) or f"{self.prog} --help lists what it takes",
+            f"{self.prog} does not have an option {name}",
+            fix=suggestion(name, known) or f"{self.prog} --help says what it takes",
         )
 
     def error(self, message: str) -> NoReturn:
@@ -72,7 +84,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}", fix=f"see {self.prog} --help")
 
 
-def takes_application(parser: argparse.ArgumentParser) -> None:
+def takes_application(parser: Parser) -> None:
     """Let a command be told where the application is."""
     parser.add_argument(
         "--app",
@@ -81,6 +93,21 @@ def takes_application(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def takes_json(parser: argparse.ArgumentParser) -> None:
+def takes_json(parser: Parser) -> None:
     """Let a command answer a script."""
     parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
+
+
+def at_least_one(text: str) -> int:
+    """The type of an argument that counts; argparse words the error with its name.
+
+    Raises:
+        ValueError: it is no number, or less than one.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+at_least_one.__name__ = "positive number"

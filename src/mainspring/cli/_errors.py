@@ -21,3 +21,9 @@ class BrokenApplication(ConfigError):
     """The application's own code fails while it is imported; the cause says how."""
 
     code = "cli.broken-application"
+
+
+class NothingToSeed(ConfigError):
+    """The application declares no seed data."""
+
+    code = "cli.no-seed"

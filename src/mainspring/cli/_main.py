@@ -100,10 +100,11 @@ def _read(name: str, command: Command, words: Sequence[str]) -> argparse.Namespa
 
 
 def _unknown(name: str) -> UsageError:
-    what = "an option" if name.startswith("-") else "a command"
+    is_option = name.startswith("-")
+    known = ["--help", "--version", "--app", "--traceback"] if is_option else list(COMMANDS)
     return UsageError(
-        f"mainspring does not have {what} {name!r}",
-        fix=suggestion(name, list(COMMANDS)) or "mainspring --help lists the commands",
+        f"mainspring does not have {'an option' if is_option else 'a command'} {name!r}",
+        fix=suggestion(name, known) or "mainspring --help lists the commands",
     )
 
 

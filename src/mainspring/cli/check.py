@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mainspring.app import App
+    from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
     from mainspring.errors import Finding
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """Take the application, a form of output, and whether it is for production."""
     takes_application(parser)
     takes_json(parser)

@@ -13,10 +13,11 @@ from mainspring.errors import suggestion
 if TYPE_CHECKING:
     import argparse
 
+    from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """Take a code."""
     parser.add_argument("code", nargs="?", help="such as app.undeclared-policy; without: a list")
 

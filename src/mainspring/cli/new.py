@@ -14,13 +14,14 @@ from mainspring.cli._errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
 
 # A package of one of these names would hide a module that the project itself needs.
 _TAKEN: Final = sys.stdlib_module_names | {"mainspring", "tests", "migrations", "src"}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """Take the name."""
     parser.add_argument("name", help="of the project, and of its folder; '.' is this folder")
 

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
+    from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
     from mainspring.http import Route
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """Take the application and a form of output."""
     takes_application(parser)
     takes_json(parser)

@@ -11,10 +11,11 @@ from mainspring.cli._command import OK
 if TYPE_CHECKING:
     import argparse
 
+    from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
 
 
-def arguments(_parser: argparse.ArgumentParser) -> None:
+def arguments(_parser: Parser) -> None:
     """Take nothing."""
 
 

@@ -1,0 +1,51 @@
+"""`mainspring migrate`: the database follows the migrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.cli._command import OK, takes_application
+from mainspring.cli._database import MIGRATIONS, complete, opened
+from mainspring.cli._project import open_application
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mainspring.app import App
+    from mainspring.cli._command import Parser
+    from mainspring.cli._terminal import Terminal
+    from mainspring.migrations import Migration
+
+
+def arguments(parser: Parser) -> None:
+    """Take the application and the last migration to run."""
+    takes_application(parser)
+    parser.add_argument(
+        "target",
+        nargs="?",
+        default="head",
+        help="the last one to run: its number, or how its file's name begins; by default the newest",
+    )
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run what is pending and name it."""
+    done = complete(bring_up(open_application(options.app), target=options.target))
+    for migration in done:
+        terminal.say(f"{terminal.paint('✓', 'green')} {migration}")
+    if not done:
+        back = "" if options.target == "head" else "; `mainspring rollback` goes back"
+        terminal.say(f"nothing to do: the database has it already{back}")
+    return OK
+
+
+async def bring_up(app: App, *, target: str = "head") -> list[Migration]:
+    """Run the migrations that the application's database lacks, and return them.
+
+    Raises:
+        MigrationError: one failed or was refused.
+    """
+    from mainspring.migrations import migrate  # noqa: PLC0415  # Alembic is heavy
+
+    async with opened(app) as database:
+        return await migrate(database, MIGRATIONS, target=target)
