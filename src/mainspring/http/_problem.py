@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from mainspring.auth import BadCredentials, HashingBusy, Taken, Unacceptable
 from mainspring.deadline import DeadlineExceeded
 from mainspring.errors import MainspringError
 from mainspring.http._response import Response
@@ -147,7 +148,29 @@ Translator = "Callable[[Any], Problem]"
 # What other layers raise, as an answer. An application adds to its own copy with `app.on_error`.
 TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem]] = {
     DeadlineExceeded: lambda error: Problem(504, error.what, code=DeadlineExceeded.code),
+    BadCredentials: lambda error: _bad_credentials(error),
+    HashingBusy: lambda error: _busy(error),
+    Taken: lambda error: _taken(error),
+    Unacceptable: lambda error: Invalid(error.detail, pointer=f"#/{error.field}"),
 }
+
+
+def _bad_credentials(error: BadCredentials) -> Problem:
+    # RFC 6750, section 3.1: the challenge says what is wrong with what was sent.
+    challenge = f'{error.scheme or "Bearer"} error="invalid_token"'
+    return Unauthorized(error.what, challenge=challenge, code=error.code)
+
+
+def _busy(error: HashingBusy) -> Problem:
+    seconds = max(1, round(error.retry_after.total_seconds()))
+    return Problem(
+        503, "try again in a moment", code=error.code, headers={"retry-after": str(seconds)}
+    )
+
+
+def _taken(error: Taken) -> Problem:
+    wrong = (Violation("is taken", pointer=f"#/{error.field}"),)
+    return Conflict(error.what, code=error.code, errors=wrong)
 
 
 def as_problem(
