@@ -101,6 +101,7 @@ class Passwords:
         self._queue = queue
         self._patience = patience.total_seconds()
         self._waiting = 0
+        self._used = False
         workers = workers or _cores()
         self._places = asyncio.Semaphore(workers)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="mainspring-passwords")
@@ -109,7 +110,8 @@ class Passwords:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        if self._used:
+            await asyncio.to_thread(self._threads.shutdown)
 
     async def hash(self, text: str) -> str:
         """The hash to store for a new password.
@@ -173,6 +175,7 @@ class Passwords:
     async def _run(self, work: str, function: Callable[..., T], *args: object) -> T:
         with telemetry.span("auth.hashed", work=work):
             await self._take_place()
+            self._used = True
             done = self._threads.submit(function, *args)
             # The place is free when the thread is, even if nobody waits for it any more.
             done.add_done_callback(self._give_back(asyncio.get_running_loop()))

@@ -6,22 +6,31 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainspring.auth import Accounts, Identification, JwtProof, Passwords, Principal, Tokens, User
+from mainspring.auth import (
+    Accounts,
+    Identification,
+    JwtProof,
+    MissingSecretKey,
+    Passwords,
+    Principal,
+    Tokens,
+    User,
+)
 from mainspring.auth._identification import attached
 from mainspring.auth._jwt import TokenReader
 from mainspring.auth._keys import derive_all
-from mainspring.data import Database
 from mainspring.http._binding import Provider
 from mainspring.http._problem import Unauthorized
 from mainspring.settings import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mainspring.auth import Proof
     from mainspring.auth._keys import SigningKey
     from mainspring.data import UnitOfWork
     from mainspring.http._request import Request
+    from mainspring.http._routing import Route
     from mainspring.services import Services
     from mainspring.settings import Settings
 
@@ -33,10 +42,30 @@ class Identity:
     Attributes:
         identification: finds the principal of a request.
         providers: what handlers may ask for by type.
+        keyless: tokens would be signed with a key that the next start forgets.
     """
 
     identification: Identification[Any]
     providers: Mapping[Any, Provider]
+    keyless: bool = False
+
+    def check(self, route: Route, *, principal: bool) -> None:
+        """Raise if a route needs the key that there is not.
+
+        Args:
+            route: with its signature read.
+            principal: whether it asks who is asking.
+
+        Raises:
+            MissingSecretKey: it signs or verifies tokens, and SECRET_KEY is not set.
+        """
+        if self.keyless and (principal or _asks_for(route, Tokens)):
+            raise MissingSecretKey
+
+
+def _asks_for(route: Route, kind: object) -> bool:
+    signature = route.signature
+    return signature is not None and any(p.kind is kind for p in signature.of("provided"))
 
 
 def identity(
@@ -46,6 +75,7 @@ def identity(
     name: str,
     settings: Settings,
     services: Services,
+    read: Callable[[], UnitOfWork],
 ) -> Identity:
     """The identity of an application with accounts.
 
@@ -54,15 +84,9 @@ def identity(
         proofs: in the order in which they are asked.
         name: of the application, which is the issuer of its tokens.
         settings: where the keys come from.
-        services: where the database and the hashing threads are, once they are open.
-
-    Raises:
-        MissingSecretKey: a proof signs, and outside development there is nothing to sign with.
+        services: where the hashing threads are, once they are open.
+        read: opens a unit that only reads.
     """
-
-    def read() -> UnitOfWork:
-        return services.get(Database).unit(write=False)
-
     opened = list(_opened(proofs, name=name, settings=settings))
     identification = Identification([proof for proof, _ in opened], user_type, read=read)
     tokens = next((tokens for _, tokens in opened if tokens is not None), None)
@@ -81,7 +105,8 @@ def identity(
     given[Accounts] = given[Accounts[user_type]] = Provider(accounts, unit=True)  # type: ignore[valid-type]  # a key, made when the type is known
     if tokens is not None:
         given[Tokens] = Provider(lambda _: tokens)
-    return Identity(identification, given)
+    keyless = tokens is not None and not settings.secret_key and not settings.debug
+    return Identity(identification, given, keyless=keyless)
 
 
 def _user(request: Request) -> Any:
@@ -107,7 +132,8 @@ def _opened(
 
 def _keys(settings: Settings) -> tuple[SigningKey, ...]:
     masters = [settings.secret_key, settings.secret_key_previous]
-    if settings.debug and not settings.secret_key:
-        # Whoever develops without a key signs in again after each restart.
+    if not settings.secret_key:
+        # Whoever develops without a key signs in again after each restart; `check` refuses the
+        # routes that need one outside development.
         masters = [Secret(secrets.token_hex(32))]
     return derive_all(masters, purpose="jwt")

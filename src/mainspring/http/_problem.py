@@ -145,15 +145,6 @@ def render(problem: Problem, request: Request) -> Response:
 
 Translator = "Callable[[Any], Problem]"
 
-# What other layers raise, as an answer. An application adds to its own copy with `app.on_error`.
-TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem]] = {
-    DeadlineExceeded: lambda error: Problem(504, error.what, code=DeadlineExceeded.code),
-    BadCredentials: lambda error: _bad_credentials(error),
-    HashingBusy: lambda error: _busy(error),
-    Taken: lambda error: _taken(error),
-    Unacceptable: lambda error: Invalid(error.detail, pointer=f"#/{error.field}"),
-}
-
 
 def _bad_credentials(error: BadCredentials) -> Problem:
     # RFC 6750, section 3.1: the challenge says what is wrong with what was sent.
@@ -171,6 +162,16 @@ def _busy(error: HashingBusy) -> Problem:
 def _taken(error: Taken) -> Problem:
     wrong = (Violation("is taken", pointer=f"#/{error.field}"),)
     return Conflict(error.what, code=error.code, errors=wrong)
+
+
+# What other layers raise, as an answer. An application adds to its own copy with `app.on_error`.
+TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem]] = {
+    DeadlineExceeded: lambda error: Problem(504, error.what, code=DeadlineExceeded.code),
+    BadCredentials: _bad_credentials,
+    HashingBusy: _busy,
+    Taken: _taken,
+    Unacceptable: lambda error: Invalid(error.detail, pointer=f"#/{error.field}"),
+}
 
 
 def as_problem(
