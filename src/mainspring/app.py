@@ -21,18 +21,20 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
-from mainspring.http.layers.permit import permit
+from mainspring.http.layers.permit import identify, permit
 from mainspring.http.layers.protect import Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
 from mainspring.services import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from mainspring.auth import JwtProof, Proof, User
     from mainspring.data import Database
     from mainspring.http._compile import Needs
+    from mainspring.http._identity import Identity
     from mainspring.http._pipeline import Layer
     from mainspring.http._response import Response
     from mainspring.http._routing import Route
@@ -72,13 +74,24 @@ def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
     return transact(app.database) if needs.unit else None
 
 
-def _permit(_app: App, route: Route, _needs: Needs) -> Layer | None:
-    return permit(route.allow, challenge="Bearer") if route.allow.needs_principal else None
+def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
+    if app.identity is None:
+        return None
+    app.identity.check(route, principal=needs.principal)
+    return identify(app.identity.identification) if needs.principal else None
+
+
+def _permit(app: App, route: Route, _needs: Needs) -> Layer | None:
+    if not route.allow.needs_principal:
+        return None
+    challenge = "Bearer" if app.identity is None else app.identity.identification.challenge
+    return permit(route.allow, challenge=challenge)
 
 
 PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (
     _deadline,
     _transact,
+    _identify,
     _permit,
 )
 
@@ -94,6 +107,9 @@ class App(Router):
         version: of the API.
         settings: instead of those of the environment, which are read when it starts.
         renderer: how a problem becomes a response; `application/problem+json` by default.
+        user: the application's own user, a subclass of `auth.User`.
+        proofs: what a request may carry to say who is asking, in the order in which they are
+            asked; by default access tokens, `Authorization: Bearer`.
     """
 
     def __init__(
@@ -103,6 +119,8 @@ class App(Router):
         version: str = "0.1.0",
         settings: Settings | None = None,
         renderer: Callable[[Problem, Request], Response] = render,
+        user: type[User] | None = None,
+        proofs: Sequence[Proof | JwtProof] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -112,6 +130,9 @@ class App(Router):
         self.services = Services()
         self.translations = dict(TRANSLATIONS)
         self.providers: dict[Any, Provider] = {Request: Provider(lambda request: request)}
+        self.identity: Identity | None = None
+        self._user = user
+        self._proofs = proofs
         self._database: Database | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
         self._logs: Logs | None = None
@@ -184,6 +205,7 @@ class App(Router):
         bare = [route for route in self.routes if route.allow is None]
         if bare:
             raise UndeclaredPolicy(bare)
+        self._provide_accounts()
         self._provide_data()
         settings = self.settings
         protection = Protection()
@@ -216,6 +238,28 @@ class App(Router):
             problems = import_module("mainspring.http._data_problems")
             self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
+
+    def _provide_accounts(self) -> None:
+        # The same holds for users, except that a policy or an argument can ask for them too.
+        if not (
+            self._user is not None
+            or self._proofs is not None
+            or "mainspring.auth._user" in sys.modules
+            or any(route.allow.needs_principal for route in self.routes)
+        ):
+            return
+        auth = import_module("mainspring.auth")
+        if not self.services.knows(auth.Passwords):
+            self.provide(auth.Passwords, auth.Passwords)
+        self.identity = import_module("mainspring.http._identity").identity(
+            self._user or auth.User,
+            [auth.JwtProof()] if self._proofs is None else self._proofs,
+            name=self.name,
+            settings=self.settings,
+            services=self.services,
+            read=lambda: self.database.unit(write=False),
+        )
+        self.providers |= self.identity.providers  # type: ignore[union-attr]  # set above
 
     @property
     def core(self) -> Core:

@@ -78,6 +78,8 @@ class Settings:
     """Development: readable logs, tracebacks in answers, `.env` is read."""
     secret_key: Secret = _plain("SECRET_KEY", Secret(""))
     """Signs tokens and cookies; at least 32 characters outside development."""
+    secret_key_previous: Secret = _plain("SECRET_KEY_PREVIOUS", Secret(""))
+    """The key before this one: what it signed is still accepted until it expires."""
     database_url: str = _plain("DATABASE_URL", "sqlite:///app.db")
     replica_database_url: str = _plain("REPLICA_DATABASE_URL", "")
     cache_url: str = _plain("CACHE_URL", "memory://")

@@ -37,12 +37,14 @@ class Provider(NamedTuple):
         waits: `make` returns an awaitable.
         unit: `make` uses the request's unit of work.
         principal: `make` uses who is asking.
+        absent: what to raise when `make` gives None and the handler does not take it.
     """
 
     make: Callable[[Request], Any]
     waits: bool = False
     unit: bool = False
     principal: bool = False
+    absent: Callable[[], Exception] | None = None
 
 
 _NO_VALUES: Values = {}
@@ -194,8 +196,7 @@ def _reader(  # noqa: PLR0911  # one return a source
         case "path":
             return _path(parameter)
         case "provided":
-            make = providers[parameter.kind].make
-            return lambda request, _, __: make(request)
+            return _provided(providers[parameter.kind], optional=parameter.optional)
         case "body" | "form":
             return lambda _, __, body: body
         case "query" if is_struct(unwrap(parameter.kind)[0]):
@@ -209,6 +210,20 @@ def _reader(  # noqa: PLR0911  # one return a source
             wire = parameter.wire_name
             return _single(parameter, lambda request: request.cookies.get(wire))
     raise AssertionError(name)
+
+
+def _provided(provider: Provider, *, optional: bool) -> Read:
+    make, absent = provider.make, provider.absent
+    if absent is None or optional:
+        return lambda request, _, __: make(request)
+
+    def read(request: Request, _values: Values, _body: Any) -> Any:
+        value = make(request)
+        if value is None:
+            raise absent()
+        return value
+
+    return read
 
 
 def _text(raw: bytes | None) -> str | None:

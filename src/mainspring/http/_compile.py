@@ -112,4 +112,5 @@ def _typed(segment: str | Capture, signature: Signature, route: Route) -> str | 
 def _needs(route: Route, signature: Signature, providers: Mapping[Any, Provider]) -> Needs:
     used = [providers[parameter.kind] for parameter in signature.of("provided")]
     principal = route.allow.needs_principal or any(provider.principal for provider in used)
-    return Needs(unit=any(provider.unit for provider in used), principal=principal)
+    # Who is asking is read from the database, in the same unit as the rest.
+    return Needs(unit=principal or any(provider.unit for provider in used), principal=principal)
