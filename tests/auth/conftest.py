@@ -69,7 +69,10 @@ def accounts_in(database, passwords):
 @asynccontextmanager
 async def client_of(app) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.running(), httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+    async with (
+        app.running(),
+        httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
         yield client
 
 

@@ -76,9 +76,7 @@ def profile(user: Member, token: str = "") -> Profile:
     return Profile(user.id, user.email, user.username, user.bio, list(user.roles), token)
 
 
-async def register(
-    new: NewMember, accounts: Accounts[Member], tokens: Tokens
-) -> Created[Profile]:
+async def register(new: NewMember, accounts: Accounts[Member], tokens: Tokens) -> Created[Profile]:
     user = await accounts.register(
         email=new.email, password=new.password, username=new.username, bio=new.bio
     )
@@ -141,7 +139,12 @@ even = Policy("even", lambda principal: principal is not None and principal.user
 def members(url: str, *, passwords: Callable[[], Passwords] | None = None, **options) -> App:
     """The application on a database, with every kind of route once."""
     settings = Settings(database_url=url, secret_key=Secret(KEY))
-    options = {"user": Member, "proofs": [JwtProof(scheme="Token")], "settings": settings, **options}
+    options = {
+        "user": Member,
+        "proofs": [JwtProof(scheme="Token")],
+        "settings": settings,
+        **options,
+    }
     app = App("members", **options)
     app.provide(Passwords, passwords or (lambda: Passwords(cost=CHEAP)))
     app.post("/users", allow=anyone)(register)

@@ -38,7 +38,9 @@ async def test_somebody_registers_logs_in_and_reads_who_they_are(client) -> None
 
 async def test_the_same_address_in_another_case_is_taken(client) -> None:
     await registered(client)
-    answer = await client.post("/users", json={**JANE, "email": "jane@EXAMPLE.org", "username": "j"})
+    answer = await client.post(
+        "/users", json={**JANE, "email": "jane@EXAMPLE.org", "username": "j"}
+    )
     assert answer.status_code == 409
     assert answer.json()["errors"] == [{"detail": "is taken", "pointer": "#/email"}]
     answer = await client.post("/users", json={**JANE, "email": "j@example.org"})
@@ -88,7 +90,9 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(clien
 
 
 def _without_varying(headers) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers.items() if name not in {"date", "x-request-id"}]
+    return [
+        (name, value) for name, value in headers.items() if name not in {"date", "x-request-id"}
+    ]
 
 
 async def test_nobody_is_asked_for_credentials_in_the_scheme_of_the_application(client) -> None:

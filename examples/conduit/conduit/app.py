@@ -16,8 +16,9 @@ def as_conduit_error(problem: Problem, request: Request) -> Response:
     errors: dict[str, list[str]] = {"body": []}
     for wrong in problem.facts.get("errors", ()):
         field = wrong.parameter or wrong.pointer.rpartition("/")[2]
-        errors.setdefault(field, []).append(wrong.detail)
-        errors["body"].append(f"{field} {wrong.detail}")
+        if field.isidentifier():
+            errors.setdefault(field, []).append(wrong.detail)
+        errors["body"].append(f"{field} {wrong.detail}".removeprefix("# "))
     errors["body"] = errors["body"] or [problem.detail]
     status = 422 if problem.status in {400, 409} else problem.status
     return Response(json.dumps({"errors": errors}), status=status, media_type="application/json")

@@ -17,7 +17,9 @@ class Member(User):
 
 class Follow(Model):
     follower_id: Mapped[int] = foreign_key(User.id, on_delete="cascade", primary_key=True)
-    followed_id: Mapped[int] = foreign_key(User.id, on_delete="cascade", primary_key=True)
+    followed_id: Mapped[int] = foreign_key(
+        User.id, on_delete="cascade", primary_key=True, index=True
+    )
 
 
 class Article(Model):
@@ -41,8 +43,8 @@ class Tag(Model):
 
 
 class Favorite(Model):
-    user_id: Mapped[int] = foreign_key(User.id, on_delete="cascade", primary_key=True)
     article_id: Mapped[int] = foreign_key(Article.id, on_delete="cascade", primary_key=True)
+    user_id: Mapped[int] = foreign_key(User.id, on_delete="cascade", primary_key=True, index=True)
 
 
 class Comment(Model):

@@ -34,7 +34,6 @@ async def plant(db: Session, passwords: Passwords, progress: Progress) -> None:
     for start in progress.track(range(1, ARTICLES + 1, BATCH), "articles"):
         rows = [
             {
-                "id": n,
                 "slug": f"the-{chance.choice(WORDS)}-and-the-{chance.choice(WORDS)}-{n}",
                 "title": f"The {chance.choice(WORDS)} and the {chance.choice(WORDS)}",
                 "description": f"About {chance.choice(WORDS)} number {n}",
@@ -46,7 +45,8 @@ async def plant(db: Session, passwords: Passwords, progress: Progress) -> None:
             for n in range(start, start + BATCH)
         ]
         await db.execute(insert(Article), rows)
-        numbers = [row["id"] for row in rows]
+        slugs = [row["slug"] for row in rows]
+        numbers = list(await db.scalars(select(Article.id).where(Article.slug.in_(slugs))))
         tags = [(n, at, w) for n in numbers for at, w in enumerate(chance.sample(WORDS, 3))]
         await db.execute(
             insert(Tag), [{"article_id": n, "position": at, "name": w} for n, at, w in tags]

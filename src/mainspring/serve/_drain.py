@@ -20,7 +20,7 @@ _LOOK_SECONDS: Final = 0.02
 _CANCEL_SECONDS: Final = 5.0
 
 
-async def drain(  # noqa: PLR0913  # what a stop depends on
+async def drain(  # what a stop depends on
     worker: Worker,
     listener: Listener,
     *,
