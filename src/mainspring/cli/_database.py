@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from mainspring.app import App
     from mainspring.data import Database
+    from mainspring.settings import Settings
 
 T = TypeVar("T")
 
@@ -20,11 +20,11 @@ MIGRATIONS: Final = Path("migrations")
 
 
 @asynccontextmanager
-async def opened(app: App) -> AsyncIterator[Database]:
-    """The database of the application's settings, without the application around it."""
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The database of the settings, without an application around it."""
     from mainspring.data import Database  # noqa: PLC0415  # for those commands that need it
 
-    async with Database(app.settings.database_url) as database:
+    async with Database(settings.database_url) as database:
         yield database
 
 

@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 GROUPS: Final[dict[str, dict[str, str]]] = {
     "Start": {
         "new": "make a project that works",
+        "dev": "run the application for development: reload, readable logs, SQLite",
+        "serve": "run the application for others",
     },
     "Look": {
         "routes": "list every route with its policy and bounds",
         "check": "find what would stop the start; with --deploy also what is unfit for production",
+        "shell": "a prompt with the application, a session and the models at hand",
         "explain": "explain the code of an error",
         "version": "say which Mainspring and which Python this is",
+    },
+    "Data": {
+        "makemigrations": "write a migration from what changed in the models",
+        "migrate": "bring the database to the newest migration, or to another one",
+        "rollback": "undo the last migrations",
+        "seed": "fill the database with the application's seed data",
     },
 }
 """Every command by purpose, with the line that describes it; the module has its name."""

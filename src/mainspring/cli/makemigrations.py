@@ -47,5 +47,5 @@ async def _write(app: App, message: str, *, empty: bool) -> Path:
     from mainspring.data import Model  # noqa: PLC0415  # the application has imported it
     from mainspring.migrations import makemigrations  # noqa: PLC0415  # Alembic is heavy
 
-    async with opened(app) as database:
+    async with opened(app.settings) as database:
         return await makemigrations(database, Model.metadata, MIGRATIONS, message, empty=empty)

@@ -11,10 +11,10 @@ from mainspring.cli._project import open_application
 if TYPE_CHECKING:
     import argparse
 
-    from mainspring.app import App
     from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
     from mainspring.migrations import Migration
+    from mainspring.settings import Settings
 
 
 def arguments(parser: Parser) -> None:
@@ -24,13 +24,13 @@ def arguments(parser: Parser) -> None:
         "target",
         nargs="?",
         default="head",
-        help="the last one to run: its number, or how its file's name begins; by default the newest",
+        help="the last one to run, by its number or the start of its name; by default the newest",
     )
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run what is pending and name it."""
-    done = complete(bring_up(open_application(options.app), target=options.target))
+    done = complete(bring_up(open_application(options.app).settings, target=options.target))
     for migration in done:
         terminal.say(f"{terminal.paint('✓', 'green')} {migration}")
     if not done:
@@ -39,13 +39,13 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-async def bring_up(app: App, *, target: str = "head") -> list[Migration]:
-    """Run the migrations that the application's database lacks, and return them.
+async def bring_up(settings: Settings, *, target: str = "head") -> list[Migration]:
+    """Run the migrations that the database lacks, and return them.
 
     Raises:
         MigrationError: one failed or was refused.
     """
     from mainspring.migrations import migrate  # noqa: PLC0415  # Alembic is heavy
 
-    async with opened(app) as database:
+    async with opened(settings) as database:
         return await migrate(database, MIGRATIONS, target=target)

@@ -35,5 +35,5 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 async def _undo(app: App, steps: int) -> list[Migration]:
     from mainspring.migrations import rollback  # noqa: PLC0415  # Alembic is heavy
 
-    async with opened(app) as database:
+    async with opened(app.settings) as database:
         return await rollback(database, MIGRATIONS, steps=steps)
