@@ -7,7 +7,12 @@ from pathlib import Path
 
 import hypothesis
 
-pytest_plugins = ["pytester", "tests.plugins.commands", "tests.plugins.loop", "tests.plugins.servers"]
+pytest_plugins = [
+    "pytester",
+    "tests.plugins.commands",
+    "tests.plugins.loop",
+    "tests.plugins.servers",
+]
 
 # The processes that tests start run this checkout's code, wherever the installed package points.
 _SRC = str(Path(__file__).parent.parent / "src")
