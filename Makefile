@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 READY := .venv/.ready
 # Folders of tests that need servers, a browser, a whole application or patience.
-NOT_UNIT := services flows chaos browser docs slow
+NOT_UNIT := services flows chaos browser bench docs slow
 GROUP ?= http
 SECONDS ?= 60
 export PATH := $(CURDIR)/$(BIN):$(PATH)
