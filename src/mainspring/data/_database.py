@@ -10,6 +10,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
 from mainspring.data._pool import Pool
+from mainspring.data._uninterrupted import Uninterrupted
 from mainspring.data._unit import UnitOfWork
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 CHECKOUT = timedelta(seconds=5)
 MAX_AGE = timedelta(minutes=30)
+_CLOSE_LIMIT = timedelta(seconds=5)
 
 
 class Database:
@@ -73,12 +75,12 @@ class Database:
         `work` is a plain function that uses SQLAlchemy's synchronous API: schema changes,
         reflection, bulk loads. It begins and ends its transactions itself.
         """
-
-        def run() -> T:
-            with self._backend.engine.connect() as connection:
-                return work(connection)
-
-        return await greenlet_spawn(run)
+        link = await self._backend.open()
+        try:
+            return await greenlet_spawn(work, link.connection)
+        finally:
+            link.connection.invalidate()
+            await Uninterrupted(self._backend.bury(link.raw), grace=_CLOSE_LIMIT, bounded=True)
 
     async def ping(self) -> None:
         """Raise whatever keeps a statement from being answered."""

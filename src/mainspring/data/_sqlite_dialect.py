@@ -6,11 +6,13 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, cast
 
+import apsw
 from sqlalchemy import Enum, Float, Numeric, String, Text
 from sqlalchemy.dialects.sqlite.base import (
     SQLiteDDLCompiler,
     SQLiteDialect,
     SQLiteExecutionContext,
+    SQLiteIdentifierPreparer,
 )
 
 from mainspring.data import _sqlite_dbapi as dbapi
@@ -86,6 +88,13 @@ class _Tables(SQLiteDDLCompiler):
         return text
 
 
+class _Names(SQLiteIdentifierPreparer):
+    # SQLAlchemy's list lacks what newer versions added, such as NOTHING and GENERATED.
+    reserved_words = SQLiteIdentifierPreparer.reserved_words | {
+        word.lower() for word in apsw.keywords
+    }
+
+
 class SqliteDialect(SQLiteDialect):
     """Begins transactions itself, so that schema changes and savepoints belong to them."""
 
@@ -97,6 +106,7 @@ class SqliteDialect(SQLiteDialect):
     default_paramstyle = "qmark"
     execution_ctx_cls = _Context
     ddl_compiler = _Tables
+    preparer = _Names
     colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute, read only
         **SQLiteDialect.colspecs,
         String: BoundedString,

@@ -1,0 +1,49 @@
+"""The same tests on every database: `url` and `database` come once for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mainspring.data import Database
+from tests.data.shop import ShopModel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sqlalchemy.engine import Connection
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/test.db"
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_database"))
+    return str(request.getfixturevalue("mysql_database"))
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """An open database of each kind, with empty tables."""
+    async with Database(url, pool_size=4) as opened:
+        await opened.on_connection(_empty if url in _MADE else _make)
+        _MADE.add(url)
+        yield opened
+
+
+_MADE: set[str] = set()  # making tables takes MariaDB half a second, emptying them none
+
+
+def _make(connection: Connection) -> None:
+    ShopModel.metadata.create_all(connection)
+    connection.commit()
+
+
+def _empty(connection: Connection) -> None:
+    for table in reversed(ShopModel.metadata.sorted_tables):
+        connection.execute(table.delete())
+    connection.commit()
