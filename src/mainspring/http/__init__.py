@@ -7,6 +7,7 @@ from mainspring.http._body import Body as BodyStream
 from mainspring.http._body import WholeBody
 from mainspring.http._changes import changes
 from mainspring.http._core import Core
+from mainspring.http._email import Email
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._problem import (
     BadRequest,
@@ -33,6 +34,7 @@ __all__ = [
     "Cookie",
     "Core",
     "Created",
+    "Email",
     "Forbidden",
     "Form",
     "Header",

@@ -239,7 +239,7 @@ def _path(parameter: Parameter) -> Read:
         try:
             return msgspec.convert(request.path_params[name], kind)
         except msgspec.ValidationError as exc:
-            raise Wrong([Violation(readable(exc), parameter=name)]) from None
+            raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
 
     return read
 
@@ -282,7 +282,7 @@ def _converted(name: str, sent: Any, kind: Any) -> Any:
     try:
         return convert(sent, kind)
     except ValueError as exc:
-        raise Wrong([Violation(readable(exc), parameter=name)]) from None
+        raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
 
 
 def _query_struct(kind: Any) -> Read:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from mainspring.http._duplicates import Duplicates
 from mainspring.http._explain import readable, violations
 from mainspring.http._problem import BadRequest, Invalid, Problem, Violation
 from mainspring.http._signature import unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mainspring.http._request import Request
     from mainspring.http._signature import Parameter
@@ -53,6 +56,22 @@ def refuse_encoded(request: Request) -> None:
         )
 
 
+# The first bytes of a float64 or float32 whose exponent is all ones, wherever they stand.
+_MAYBE_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]")
+
+
+def _not_finite(value: Any, at: str) -> Iterator[str]:
+    if isinstance(value, float):
+        if not isfinite(value):
+            yield at
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _not_finite(inner, f"{at}/{name}")
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from _not_finite(inner, f"{at}/{number}")
+
+
 class StructuredBody:
     """Reads a body of JSON or MessagePack into a type."""
 
@@ -64,6 +83,7 @@ class StructuredBody:
         self.kind = msgspec.defstruct("Body", [(self._key, kind)]) if self._key else kind
         self._json = msgspec.json.Decoder(self.kind).decode
         self._msgpack = msgspec.msgpack.Decoder(self.kind).decode
+        self._duplicates = Duplicates(self.kind)
 
     def decode(self, request: Request, data: bytes) -> Any:
         """The value.
@@ -72,17 +92,29 @@ class StructuredBody:
             Invalid: it is well formed, but not of the type; names every violation.
             BadRequest: it is not well formed.
             UnsupportedMediaType: it is in another format.
+
+        JSON has no NaN and no infinity, and MessagePack shall not bring them in either.
         """
         sent = request.raw_headers.get(b"content-type", b"")
-        fast = sent == b"application/json"
-        decode = self._json if fast else self._decoder(sent)
+        decode = self._json if sent == b"application/json" else self._decoder(sent)
         try:
             value = decode(data)
         except msgspec.ValidationError as exc:
             raise Invalid(self._explain(decode, data, exc)) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+            refuse_encoded(request)
             raise BadRequest(f"the body cannot be read: {readable(exc)}") from None
+        if decode is self._json:
+            self._duplicates.check(data, value)
+        elif _MAYBE_NOT_FINITE.search(data):
+            self._refuse_not_finite(data)
         return getattr(value, self._key) if self._key else value
+
+    @staticmethod
+    def _refuse_not_finite(data: bytes) -> None:
+        found = list(_not_finite(msgspec.msgpack.decode(data), "#"))
+        if found:
+            raise Invalid([Violation("must be a finite number", pointer=at) for at in found])
 
     def _decoder(self, sent: bytes) -> Callable[[bytes], Any]:
         name = media_type(sent.decode("latin-1"))

@@ -173,9 +173,10 @@ def without_none(kind: Any) -> Any:
 
 
 def is_struct(kind: Any) -> bool:
-    """Whether the type has named fields that can be decoded."""
-    return isinstance(kind, type) and (
-        issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind)
+    """Whether the type has named fields that can be decoded; `Page[Note]` has those of `Page`."""
+    plain = get_origin(kind) or kind
+    return isinstance(plain, type) and (
+        issubclass(plain, msgspec.Struct) or dataclasses.is_dataclass(plain)
     )
 
 
