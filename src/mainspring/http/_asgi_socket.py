@@ -64,15 +64,18 @@ class AsgiTransport:
 
     async def close(self, code: int, reason: str) -> None:
         if not self.ended.done():
+            # Granian closes only when nobody is receiving.
+            await self.release()
             with suppress(SocketClosed):
                 await self._out({"type": "websocket.close", "code": code, "reason": reason})
             self._inbox.end(SocketClosed(code, reason))
 
     async def release(self) -> None:
-        """End the reading; the conversation is over."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        """End the reading."""
+        reading = self._reading
+        if reading is not None and reading is not asyncio.current_task():
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def _out(self, message: Message) -> None:
         if self.ended.done():

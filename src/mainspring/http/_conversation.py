@@ -19,8 +19,8 @@ from mainspring.http._transport import (
 from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
-    from mainspring.http._response import Response
     from mainspring.http._request import Request
+    from mainspring.http._response import Response
     from mainspring.http._routing import Route
     from mainspring.http._transport import SocketTransport
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -233,15 +233,14 @@ class WebSocket:
 
 def decode(message: str | bytes, kind: type[T]) -> T:
     """A message as a `kind`: JSON if it is text, MessagePack if it is bytes."""
-    from_json, from_msgpack = _decoders(kind)
+    from_json, from_msgpack = _decoders(kind)  # type: ignore[arg-type]  # types can be hashed
     try:
-        if isinstance(message, str):
-            return from_json(message)
-        return from_msgpack(message)
+        value = from_json(message) if isinstance(message, str) else from_msgpack(message)
     except msgspec.ValidationError as exc:
         raise Invalid(_explain(message, kind, exc)) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         raise BadRequest(f"the message cannot be read: {readable(exc)}") from None
+    return cast("T", value)
 
 
 @lru_cache(maxsize=256)
