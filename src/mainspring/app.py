@@ -22,6 +22,8 @@ from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.permit import identify, permit
+from mainspring.http.layers.origin import Origins
+from mainspring.http.layers.permit import permit
 from mainspring.http.layers.protect import Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
@@ -222,6 +224,7 @@ class App(Router):
         self._core = Core(
             [compile_route(route, shared) for route in self.routes],
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
+            origins=Origins(settings.allowed_hosts, settings.cors_origins),
             protection=protection,
             translations=self.translations,
             renderer=self.renderer,

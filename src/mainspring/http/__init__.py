@@ -23,7 +23,9 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._transport import SocketClosed, SocketTransport
 from mainspring.http._upload import Upload, UploadClosed
+from mainspring.http._websocket import SocketMisuse, UnexpectedMessage, WebSocket
 
 __all__ = [
     "Accepted",
@@ -49,11 +51,16 @@ __all__ = [
     "Route",
     "RouteError",
     "Router",
+    "SocketClosed",
+    "SocketMisuse",
+    "SocketTransport",
     "Unauthorized",
+    "UnexpectedMessage",
     "UnsafeHeader",
     "Upload",
     "UploadClosed",
     "Violation",
+    "WebSocket",
     "WholeBody",
     "changes",
 ]

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from mainspring.http._asgi_socket import serve_socket
 from mainspring.http._body import WholeBody
 from mainspring.http._problem import Problem
 from mainspring.http._request import Request
@@ -36,6 +37,7 @@ class Application(Protocol):
 
 
 _NO_BODY: Final = WholeBody()
+_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
 class ClientGone(Problem):
@@ -81,6 +83,9 @@ async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -
     match scope["type"]:
         case "http":
             await _http(app.core, scope, receive, send)
+        case "websocket":
+            request = _request({**scope, "method": "GET"}, receive)
+            await serve_socket(app.core, request, scope, receive, send)
         case "lifespan":
             await _lifespan(app, receive, send)
         case other:
@@ -141,7 +146,7 @@ def _request(scope: Scope, receive: Receive) -> Request:
         headers=headers,
         body=body,
         client=scope.get("client"),
-        scheme=scope["scheme"],
+        scheme=_SCHEMES[scope["scheme"]],
         http_version=scope["http_version"],
     )
 

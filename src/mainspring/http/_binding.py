@@ -59,6 +59,7 @@ class Binding:
     """
 
     def __init__(self, signature: Signature, providers: Mapping[Any, Provider]) -> None:
+        self.signature = signature
         self.parameters = signature.parameters
         bodies = [*signature.of("body"), *signature.of("form")]
         self.body: FormBody | StructuredBody | None = _body_reader(bodies[0]) if bodies else None

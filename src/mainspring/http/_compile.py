@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from mainspring.http._binding import Binding, Provider, never_waits
 from mainspring.http._encoding import compile_encoder
 from mainspring.http._pipeline import compose
+from mainspring.http._response import Response
 from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
 from mainspring.http._signature import Signature, read_signature
+from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from mainspring.http._calls import Pools
     from mainspring.http._pipeline import Handler, Layer
     from mainspring.http._request import Request
-    from mainspring.http._response import Header, Response
+    from mainspring.http._response import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,10 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     Raises:
         RouteError: pattern and signature do not fit, or something cannot be bound.
     """
-    route = replace(declared)
-    route.deadline = shared.deadline if route.deadline is UNSET else route.deadline
-    route.body_limit_bytes = route.body_limit_bytes or shared.body_limit_bytes
-    segments = parse_pattern(route.pattern)
-    captured = [segment.name for segment in segments if isinstance(segment, Capture)]
-    signature = read_signature(route.endpoint, captured=captured, provided=shared.providers)
-    route.signature = signature
-    route.segments = tuple(_typed(segment, signature, route) for segment in segments)
-    binding = Binding(signature, shared.providers)
-    needs = _needs(route, signature, shared.providers)
+    if declared.kind == "websocket":
+        return _compile_socket(declared, shared)
+    route, binding, needs = _prepared(declared, shared, shared.providers)
+    signature = binding.signature
     route.in_place = (
         not (needs.unit or needs.principal or binding.waits or route.limit)
         and never_waits(route.endpoint)
@@ -81,9 +79,67 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
         signature.returns, status=route.status, common=shared.common
     )
     call = binding.handler(shared.pools.bind(route.endpoint, cpu=route.cpu))
-    layers = [layer for step in shared.steps if (layer := step(route, needs)) is not None]
-    route.answer = compose(layers, _encoded(call, encode))
+    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
     return route
+
+
+def _prepared(
+    declared: Route, shared: Compilation, providers: Mapping[Any, Provider]
+) -> tuple[Route, Binding, Needs]:
+    route = replace(declared)
+    route.deadline = shared.deadline if route.deadline is UNSET else route.deadline
+    route.body_limit_bytes = route.body_limit_bytes or shared.body_limit_bytes
+    segments = parse_pattern(route.pattern)
+    captured = [segment.name for segment in segments if isinstance(segment, Capture)]
+    signature = read_signature(route.endpoint, captured=captured, provided=providers)
+    route.signature = signature
+    route.segments = tuple(_typed(segment, signature, route) for segment in segments)
+    return route, Binding(signature, providers), _needs(route, signature, providers)
+
+
+def _layers(route: Route, needs: Needs, shared: Compilation) -> list[Layer]:
+    return [layer for step in shared.steps if (layer := step(route, needs)) is not None]
+
+
+_SOCKET: Final = Provider(lambda request: request.socket)
+_BOUND: Final = Response(status=101)
+
+
+def _compile_socket(declared: Route, shared: Compilation) -> Route:
+    """A route whose answer only binds: the conversation itself comes after all steps."""
+    providers = {**shared.providers, WebSocket: _SOCKET}
+    route, binding, needs = _prepared(declared, shared, providers)
+    _check_socket(route, binding.signature, providers)
+
+    async def take(*arguments: Any, **named: Any) -> Callable[[], Awaitable[object]]:
+        return partial(route.endpoint, *arguments, **named)
+
+    bind = binding.handler(take)
+
+    async def handle(request: Request) -> Response:
+        request.socket.talk = await bind(request)
+        return _BOUND
+
+    route.answer = compose(_layers(route, needs, shared), handle)
+    return route
+
+
+def _check_socket(route: Route, signature: Signature, providers: Mapping[Any, Provider]) -> None:
+    if not inspect.iscoroutinefunction(route.endpoint):
+        raise RouteError(f"{route.title}: a web socket needs a coroutine", fix="use `async def`")
+    if signature.of("body") or signature.of("form"):
+        raise RouteError(
+            f"{route.title}: the request of a web socket has no body",
+            fix="receive it as a message, or mark it with Query()",
+        )
+    for parameter in signature.of("provided"):
+        provider = providers[parameter.kind]
+        if provider.unit and not provider.principal:
+            raise RouteError(
+                f"{route.title}: {parameter.name} would hold a transaction for as long as the"
+                " conversation lasts",
+                fix="take the Database and open a unit of work for each message",
+            )
 
 
 def _encoded(

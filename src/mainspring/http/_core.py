@@ -2,7 +2,7 @@
 
 This is the whole of the seam between a server and the framework. `route` never waits, so
 that a server knows before it starts a request whether a task is needed (`Route.in_place`).
-`answer` never raises anything but a cancellation.
+`answer` and `socket` never raise anything but a cancellation.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from mainspring import telemetry
+from mainspring.http._conversation import converse
 from mainspring.http._problem import Problem, as_problem, render
 from mainspring.http._response import Response
 from mainspring.http._routing import Route, Routes
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mainspring.http._request import Request
+    from mainspring.http._transport import SocketTransport
+    from mainspring.http.layers.origin import Origins
     from mainspring.http.layers.protect import Hosts, Protection
 
     Sink = Callable[[Request], None]
@@ -34,6 +37,7 @@ class Core:
     Args:
         routes: every operation, complete.
         hosts: which hosts are answered.
+        origins: whose pages may open web sockets.
         protection: the headers of every answer.
         translations: errors of the application as problems.
         render: a problem as a response; what an application may replace.
@@ -46,14 +50,18 @@ class Core:
         routes: Iterable[Route],
         *,
         hosts: Hosts,
+        origins: Origins,
         protection: Protection,
         translations: Mapping[type[BaseException], Callable[[Any], Problem | None]],
         renderer: Callable[[Problem, Request], Response] = render,
         sinks: tuple[Sink, ...] = (),
         debug: bool = False,
     ) -> None:
-        self.routes = Routes(routes)
+        known = list(routes)
+        self.routes = Routes(route for route in known if route.kind != "websocket")
+        self.sockets = Routes(route for route in known if route.kind == "websocket")
         self._hosts = hosts
+        self._origins = origins
         self._protection = protection
         self._translations = translations
         self._renderer = renderer
@@ -72,10 +80,34 @@ class Core:
                 route = found
             elif request.method == "HEAD" and "GET" in found:
                 route = self._as_get(request)
+            elif not found and isinstance(self.sockets.match(request), Route):
+                route = _UPGRADE
             else:
                 route = unmatched(request.method, found)
         request.route = route
         return route
+
+    def route_socket(self, request: Request) -> Route:
+        """The route of a request for a web socket; one that refuses if there is none."""
+        try:
+            self._hosts.check(request)
+            self._origins.check(request)
+        except Problem as problem:
+            return refusal(problem.status, problem.detail)
+        found = self.sockets.match(request)
+        return found if isinstance(found, Route) else _NOT_FOUND
+
+    async def socket(self, request: Request, transport: SocketTransport) -> Response | None:
+        """Lead the conversation that a request for a web socket asks for.
+
+        Returns:
+            What refuses it, to be sent as the answer to the plain request; None when there
+            was a conversation, and it is over and closed.
+        """
+        refused = await converse(self, request, transport)
+        if refused is not None:
+            refused.headers = self._protection.apply(refused.headers)
+        return refused
 
     def _as_get(self, request: Request) -> Route:
         # The server sends no body to HEAD, so the answer of GET is the answer.
@@ -91,22 +123,24 @@ class Core:
         try:
             response = await request.route.answer(request)
         except Exception as exc:  # noqa: BLE001  # the one place where errors become answers
-            response = self._problem(exc, request)
+            response = self.problem(exc, request)
         except asyncio.CancelledError:
-            self._finish(request, CLIENT_GONE)
+            self.finish(request, CLIENT_GONE)
             raise
         finally:
             telemetry.current.reset(token)
         if response.headers is not request.route.json_headers:
             response.headers = self._protection.apply(response.headers)
-        self._finish(request, response.status)
+        self.finish(request, response.status)
         return response
 
-    def _finish(self, request: Request, status: int) -> None:
+    def finish(self, request: Request, status: int) -> None:
+        """Tell the sinks how a request ended."""
         request.status = status
         self._tell(request)
 
-    def _problem(self, error: Exception, request: Request) -> Response:
+    def problem(self, error: Exception, request: Request) -> Response:
+        """The answer to an error."""
         problem = as_problem(error, self._translations)
         if problem is None:
             telemetry.failed("http.error", error, route=request.route.title)
@@ -165,3 +199,4 @@ def _options(allow: str) -> Route:
 
 
 _NOT_FOUND = refusal(404, "there is nothing at this address")
+_UPGRADE = refusal(426, "this is a web socket", {"upgrade": "websocket"})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mainspring.http._body import Body
     from mainspring.http._routing import Route
     from mainspring.http._upload import Upload
+    from mainspring.http._websocket import WebSocket
 
 from collections.abc import Mapping
 
@@ -57,6 +58,7 @@ class Request:
         scheme: `http` or `https`.
         http_version: `1.0`, `1.1` or `2`.
         route: what answers it; set by the router.
+        socket: the web socket that it asks for; not set for other requests.
         path_params: what the route's pattern captured, converted.
         principal: who asks, once that is known.
         unit: the unit of work, once something asked for it.
@@ -79,6 +81,7 @@ class Request:
         "root_path",
         "route",
         "scheme",
+        "socket",
         "started",
         "state",
         "status",
@@ -89,6 +92,7 @@ class Request:
     route: Route
     path_params: dict[str, Any]
     uploads: list[Upload]
+    socket: WebSocket
 
     def __init__(  # noqa: PLR0913  # the parts of a request
         self,

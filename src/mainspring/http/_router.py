@@ -128,6 +128,22 @@ class Router:
         """Answer DELETE; options as for `route`."""
         return self.route(pattern, methods=["DELETE"], **options)
 
+    def websocket(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Lead the conversations of a web socket with the decorated coroutine function.
+
+        Args:
+            pattern: such as `/chat/{room}`.
+            options: see `RouteOptions`. `deadline` bounds what comes before the conversation,
+                which itself has none; `body_limit_bytes` bounds each message.
+        """
+
+        def declare(endpoint: F) -> F:
+            route = self._declared(endpoint, pattern, ["GET"], options)
+            self.routes.append(replace(route, kind="websocket"))
+            return endpoint
+
+        return declare
+
     def include(self, router: Router, *, prefix: str = "") -> None:
         """Add another router's routes, under `prefix` as well as its own."""
         under = self.prefix + prefix.rstrip("/")

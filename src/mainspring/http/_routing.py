@@ -150,7 +150,8 @@ class Route:
     @property
     def title(self) -> str:
         """How messages name it: `GET /items/{id}`."""
-        return f"{'|'.join(sorted(self.methods)) or 'ANY'} {self.pattern}"
+        what = self.kind.upper() if self.kind != "http" else "|".join(sorted(self.methods)) or "ANY"
+        return f"{what} {self.pattern}"
 
 
 class _Node:

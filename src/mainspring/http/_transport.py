@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
     from mainspring.http._response import Header
 
+# RFC 6455, section 7.4.1.
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+UNSUPPORTED_DATA: Final = 1003
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
+INVALID_DATA: Final = 1007
 POLICY: Final = 1008
 TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
 REASON_LIMIT_BYTES: Final = 123
-"""What a close frame has room for beside its code (RFC 6455, sections 5.5 and 7.4)."""
+"""What a close frame has room for beside its code (RFC 6455, section 5.5)."""
 
 
 class SocketClosed(MainspringError):

@@ -1,0 +1,87 @@
+"""The servers of others, in the test's own process, each with the application over ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+import hypercorn.asyncio
+import hypercorn.config
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    Serve = Callable[[Any], AbstractAsyncContextManager[int]]
+
+
+@contextlib.asynccontextmanager
+async def on_uvicorn(app: Any, **options: Any) -> AsyncIterator[int]:
+    """The port where Uvicorn serves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_config=None, lifespan="on", timeout_graceful_shutdown=2, **options
+    )
+    config.load()
+    # Its parts instead of `serve`, which looks only every tenth of a second whether to end.
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    try:
+        await server.startup(sockets=[listener])
+        assert server.started
+        yield listener.getsockname()[1]
+    finally:
+        await server.shutdown(sockets=[listener])
+        listener.close()
+
+
+@contextlib.asynccontextmanager
+async def on_hypercorn(app: Any) -> AsyncIterator[int]:
+    """The port where Hypercorn serves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = hypercorn.config.Config()
+    port = listener.getsockname()[1]
+    config.bind = [f"fd://{listener.detach()}"]
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.graceful_timeout = 1
+    stop = asyncio.Event()
+    serving = asyncio.create_task(
+        hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    )
+    try:
+        yield port
+    finally:
+        stop.set()
+        await serving
+
+
+@contextlib.asynccontextmanager
+async def on_granian(app: Any) -> AsyncIterator[int]:
+    """The port where Granian serves."""
+    from granian.server.embed import Server
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = Server(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _answers(port)
+        yield port
+    finally:
+        server.stop()
+        await serving
+
+
+async def _answers(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
