@@ -72,6 +72,8 @@ class Core:
                 route = found
             elif request.method == "HEAD" and "GET" in found:
                 route = self._as_get(request)
+            elif request.path == "*":
+                route = _SERVER_WIDE
             else:
                 route = unmatched(request.method, found)
         request.route = route
@@ -164,4 +166,6 @@ def _options(allow: str) -> Route:
     return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
 
 
+# RFC 9110, section 9.3.7: OPTIONS on the server as a whole is a ping.
+_SERVER_WIDE = _options("GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE")
 _NOT_FOUND = refusal(404, "there is nothing at this address")
