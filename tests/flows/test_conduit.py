@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -14,41 +17,43 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 class Caller:
     """Somebody who uses the API."""
 
-    def __init__(self, base: str, name: str) -> None:
+    def __init__(self, http: httpx.Client, name: str) -> None:
         self.name = name
-        self._http = httpx.Client(base_url=base, timeout=10)
+        self._http = http
 
     def __call__(self, method: str, path: str, status: int = 200, **body: Any) -> Any:
         answer = self._http.request(method, path, json=body or None)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
-    def sign_up(self) -> None:
-        new = {"username": self.name, "email": f"{self.name}@example.com", "password": "password1"}
-        user = self("POST", "/users", 201, user=new)["user"]
-        self._http.headers["authorization"] = f"Token {user['token']}"
+
+def signed_up(http: httpx.Client, name: str) -> Caller:
+    caller = Caller(http, name)
+    new = {"username": name, "email": f"{name}@example.com", "password": "password1"}
+    user = caller("POST", "/users", 201, user=new)["user"]
+    http.headers["authorization"] = f"Token {user['token']}"
+    return caller
 
 
 @pytest.fixture
-def nobody(conduit: str) -> Caller:
-    return Caller(conduit, "nobody")
+def nobody(conduit: str) -> Iterator[Caller]:
+    with httpx.Client(base_url=conduit, timeout=10) as http:
+        yield Caller(http, "nobody")
 
 
 _serial = iter(range(1_000_000))
 
 
 @pytest.fixture
-def ada(conduit: str) -> Caller:
-    caller = Caller(conduit, f"ada{next(_serial)}")
-    caller.sign_up()
-    return caller
+def ada(conduit: str) -> Iterator[Caller]:
+    with httpx.Client(base_url=conduit, timeout=10) as http:
+        yield signed_up(http, f"ada{next(_serial)}")
 
 
 @pytest.fixture
-def bob(conduit: str) -> Caller:
-    caller = Caller(conduit, f"bob{next(_serial)}")
-    caller.sign_up()
-    return caller
+def bob(conduit: str) -> Iterator[Caller]:
+    with httpx.Client(base_url=conduit, timeout=10) as http:
+        yield signed_up(http, f"bob{next(_serial)}")
 
 
 def article(title: str = "How springs work", **more: Any) -> dict[str, Any]:

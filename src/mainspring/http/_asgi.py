@@ -50,10 +50,11 @@ class ClientGone(Problem):
 class ReceivedBody:
     """A body that is asked for message by message."""
 
-    __slots__ = ("_receive", "ended", "on_end")
+    __slots__ = ("_receive", "declared_bytes", "ended", "on_end")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, declared_bytes: int | None = None) -> None:
         self._receive = receive
+        self.declared_bytes = declared_bytes
         self.ended = False
         self.on_end: Callable[[], None] | None = None
 
@@ -136,8 +137,10 @@ def _request(scope: Scope, receive: Receive) -> Request:
             headers[name] += (b"; " if name == b"cookie" else b", ") + value
         else:
             headers[name] = value
-    framed = b"content-length" in headers or b"transfer-encoding" in headers
-    body = ReceivedBody(receive) if framed or scope["http_version"] == "2" else _NO_BODY
+    length = headers.get(b"content-length")
+    framed = length is not None or b"transfer-encoding" in headers
+    declared = int(length) if length and length.isdigit() else None
+    body = ReceivedBody(receive, declared) if framed or scope["http_version"] == "2" else _NO_BODY
     return Request(
         scope["method"],
         scope["path"],

@@ -18,6 +18,11 @@ class Body(Protocol):
     breaks the framing makes `chunk` raise, never return short.
     """
 
+    @property
+    def declared_bytes(self) -> int | None:
+        """How long it will be, if the client has said so."""
+        ...
+
     def ready(self) -> bytes | None:
         """All of it if all of it is here and none was taken, else None."""
         ...
@@ -34,6 +39,10 @@ class WholeBody:
 
     def __init__(self, data: bytes = b"") -> None:
         self._data = data
+
+    @property
+    def declared_bytes(self) -> int | None:
+        return len(self._data)
 
     def ready(self) -> bytes | None:
         return self._data
@@ -67,6 +76,9 @@ async def read_all(body: Body, *, limit_bytes: int) -> bytes:
 
 async def read_parts(body: Body, *, limit_bytes: int) -> AsyncIterator[bytes]:
     """The body piece by piece, with the same bound on the sum."""
+    # What has said that it is too large is refused before it is sent (RFC 9110, 10.1.1).
+    if (body.declared_bytes or 0) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
     size = 0
     while part := await body.chunk():
         size += len(part)

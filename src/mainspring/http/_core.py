@@ -82,6 +82,8 @@ class Core:
                 route = self._as_get(request)
             elif not found and isinstance(self.sockets.match(request), Route):
                 route = _UPGRADE
+            elif request.path == "*":
+                route = _SERVER_WIDE
             else:
                 route = unmatched(request.method, found)
         request.route = route
@@ -198,5 +200,7 @@ def _options(allow: str) -> Route:
     return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
 
 
+# RFC 9110, section 9.3.7: OPTIONS on the server as a whole is a ping.
+_SERVER_WIDE = _options("GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE")
 _NOT_FOUND = refusal(404, "there is nothing at this address")
 _UPGRADE = refusal(426, "this is a web socket", {"upgrade": "websocket"})

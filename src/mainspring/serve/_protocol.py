@@ -561,6 +561,12 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
             self._resume()
 
+    def abandon(self) -> None:
+        """Serve nothing more here; whoever calls this ends the connection."""
+        if self.state is not _LOST:
+            self.state = _LEAVING
+            self._buffer = b""
+
     def expire(self, now: float) -> None:
         """The deadline has passed: end what takes too long."""
         if self.writes_wait and self.state is not _LEAVING:

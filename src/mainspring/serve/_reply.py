@@ -187,6 +187,7 @@ def cut(connection: Connection, *, reset: bool) -> None:
         reset: the end of the connection is the end of the response (HTTP/1.0), so that only
             a reset tells one from the other.
     """
+    connection.abandon()
     if reset:
         raw = connection.transport.get_extra_info("socket")
         with suppress(OSError, AttributeError):
