@@ -262,7 +262,9 @@ class App(Router):
             services=self.services,
             read=lambda: self.database.unit(write=False),
         )
-        self.providers |= self.identity.providers  # type: ignore[union-attr]  # set above
+        self.providers |= self.identity.providers
+        problems = import_module("mainspring.http._account_problems")
+        self.translations = problems.TRANSLATIONS | self.translations
 
     @property
     def core(self) -> Core:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 # Files that may block the loop in place, each with its reason. A statement that SQLite answers
 # from its page cache takes microseconds, and a hop to a thread and back ten times as many.
-# asyncpg looks for ~/.pgpass when it opens a connection.
-_MAY_BLOCK_IN = ["mainspring/data/sqlite.py", "mainspring/data/_link.py"]
+# asyncpg looks for ~/.pgpass when it opens a connection. The log's thread is joined when the
+# application has stopped, and nothing is left to wait for it.
+_MAY_BLOCK_IN = [
+    "mainspring/data/sqlite.py", "mainspring/data/_link.py", "mainspring/observe/_writer.py",
+]  # fmt: skip
 
 
 _SECONDS = pytest.StashKey[float]()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from mainspring.auth import BadCredentials, HashingBusy, Taken, Unacceptable
 from mainspring.deadline import DeadlineExceeded
 from mainspring.errors import MainspringError
 from mainspring.http._response import Response
@@ -141,31 +140,9 @@ def render(problem: Problem, request: Request) -> Response:
     return Response(_encode(document), status=problem.status, frozen_headers=_HEADERS)
 
 
-def _bad_credentials(error: BadCredentials) -> Problem:
-    # RFC 6750, section 3.1: the challenge says what is wrong with what was sent.
-    challenge = f'{error.scheme or "Bearer"} error="invalid_token"'
-    return Unauthorized(error.what, challenge=challenge, code=error.code)
-
-
-def _busy(error: HashingBusy) -> Problem:
-    seconds = max(1, round(error.retry_after.total_seconds()))
-    return Problem(
-        503, "try again in a moment", code=error.code, headers={"retry-after": str(seconds)}
-    )
-
-
-def _taken(error: Taken) -> Problem:
-    wrong = (Violation("is taken", pointer=f"#/{error.field}"),)
-    return Conflict(error.what, code=error.code, errors=wrong)
-
-
 # What other layers raise, as an answer. An application adds to its own copy with `app.on_error`.
 TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
     DeadlineExceeded: lambda error: Problem(504, error.what, code=DeadlineExceeded.code),
-    BadCredentials: _bad_credentials,
-    HashingBusy: _busy,
-    Taken: _taken,
-    Unacceptable: lambda error: Invalid(error.detail, pointer=f"#/{error.field}"),
 }
 
 
