@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
-
-from mainspring.app import App
-from mainspring.auth import anyone
-from mainspring.http import Created
+from mainspring import App, Created, Meta, Struct, anyone
 
 app = App("bench")
 
