@@ -29,7 +29,7 @@ def show(outcome: Outcome, *, baselines: Sequence[str], console: Console) -> Non
         console.print(_table(workload, details, outcome.measures, baselines))
     for what, reason in outcome.failures.items():
         console.print(f"[red]not measured[/red] {what}: ", end="")
-        console.print(reason.splitlines()[-1] if reason else "no reason given", markup=False)
+        console.print(reason or "no reason given", markup=False)
 
 
 def families(workloads: Sequence[str]) -> dict[str, list[str]]:

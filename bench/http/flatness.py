@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench import steady
 from bench.http.capacity import FAILURES, drive
+from bench.http.check import check
 from bench.http.subjects import SUBJECTS, WITH_DATABASE, environment
 from bench.http.workloads import WORKLOADS as ASKED
+from bench.http.workloads import Call, Workload
 from bench.measures import Measure, interleaved
 from bench.servers import Server, serving
 
@@ -18,16 +21,16 @@ if TYPE_CHECKING:
 
     from bench.plan import Outcome, Plan, Tick
 
-NEIGHBOURS = (WITH_DATABASE.name,)
+NEIGHBOURS = tuple(name for name in WITH_DATABASE if name not in SUBJECTS)
 WORKLOADS = ("P7-start", "P7-idle", "P7-growth", "P7-tail")
 
 _STARTS = 5
 _SETTLE_S = 1.0
 _TAIL_S = 5.0
 _MB = 1e6
-_ALL = {**SUBJECTS, WITH_DATABASE.name: WITH_DATABASE}
+_ONE = Workload("P7-start", Call("GET", "/one"), 200, {"one": 1})
 _COMPARED = {
-    "P7-start": ("mainspring", "mainspring@uvicorn", "empty@uvicorn", WITH_DATABASE.name),
+    "P7-start": tuple(WITH_DATABASE),
     "P7-growth": ("mainspring",),
     "P7-tail": ("mainspring", "empty@uvicorn", "fastapi"),
 }
@@ -99,21 +102,28 @@ def _by_workload(
 
 
 def _started(name: str) -> AbstractContextManager[Server]:
-    subject = _ALL[name]
+    subject = SUBJECTS[name]
     where = environment(subject, workload="W1")
     return serving(subject.command, path=ASKED["W1"].call.path, environment=where)
 
 
 def _start(name: str) -> _Figures:
-    """Process start to first answer, and what the process holds when it then has nothing to do."""
-    with _started(name) as server:
-        time.sleep(_SETTLE_S)
-        memory = server.memory()
-        return {
-            "P7-start": ("s", server.ready_s),
-            "P7-idle": ("MB RSS", memory.rss_bytes / _MB),
-            "P7-idle-pss": ("MB PSS", memory.pss_bytes / _MB),
-        }
+    """Process start to the first answer out of a database, and what is held when idle."""
+    subject = WITH_DATABASE[name]
+    with tempfile.TemporaryDirectory() as folder:
+        where = environment(subject, workload="W1")
+        where["DATABASE_URL"] = f"sqlite:///{folder}/bench.db"
+        with serving(subject.command, path=_ONE.call.path, environment=where) as server:
+            used = server.cpu_s()
+            check(server.port, _ONE)
+            time.sleep(_SETTLE_S)
+            memory = server.memory()
+            return {
+                "P7-start": ("s", server.ready_s),
+                "P7-start-cpu": ("s CPU", used),
+                "P7-idle": ("MB RSS", memory.rss_bytes / _MB),
+                "P7-idle-pss": ("MB PSS", memory.pss_bytes / _MB),
+            }
 
 
 def _growth(name: str, *, requests: int) -> _Figures:

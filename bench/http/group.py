@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 SUBJECTS = (*_SUBJECTS, *flatness.NEIGHBOURS)
 WORKLOADS = (*_WORKLOADS, *flatness.WORKLOADS)
 PACKAGES = (
-    *("falcon", "fastapi", "granian", "httptools", "litestar", "msgspec", "orjson", "pydantic"),
+    *(
+        "emmett55",
+        "falcon",
+        "fastapi",
+        "granian",
+        "httptools",
+        "litestar",
+        "msgspec",
+        "orjson",
+        "pydantic",
+    ),
     *("sqlalchemy", "starlette", "uvicorn", "uvloop"),
 )
 BASELINES = ("empty@uvicorn", "mainspring")

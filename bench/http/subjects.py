@@ -37,21 +37,24 @@ def _granian(module: str, interface: str) -> list[str]:
 
 def _mainspring(module: str) -> list[str]:
     options = "--host 127.0.0.1 --port {port}"
-    return [sys.executable, "-m", "mainspring", "serve", "--app", module, *options.split()]
+    return [sys.executable, "-m", "mainspring.serve", module, *options.split()]
 
 
 _APPS = "bench.http.apps"
 _MAINSPRING = f"{_APPS}.mainspring_app:app"
+
+_BARE = {"BENCH_BARE": "1", "LOG_LEVEL": "warning"}
 
 SUBJECTS = {
     subject.name: subject
     for subject in (
         Subject("mainspring", _mainspring(_MAINSPRING)),
         Subject("mainspring@uvicorn", _uvicorn(_MAINSPRING)),
-        Subject("mainspring-bare", _mainspring(_MAINSPRING), {"BENCH_BARE": "1"}),
+        Subject("mainspring-bare", _mainspring(_MAINSPRING), _BARE),
         Subject("empty@uvicorn", _uvicorn(f"{_APPS}.empty_app:app"), empty=True),
         Subject("empty@granian", _granian(f"{_APPS}.empty_app:app", "asginl"), empty=True),
         Subject("empty@granian-rsgi", _granian(f"{_APPS}.empty_app:rsgi", "rsgi"), empty=True),
+        Subject("emmett55", _granian(f"{_APPS}.emmett55_app:app", "rsgi")),
         Subject("falcon", _uvicorn(f"{_APPS}.falcon_app:app")),
         Subject("starlette", _uvicorn(f"{_APPS}.starlette_app:app")),
         Subject("litestar", _uvicorn(f"{_APPS}.litestar_app:app")),
@@ -59,8 +62,27 @@ SUBJECTS = {
     )
 }
 
-WITH_DATABASE = Subject("fastapi+sqlalchemy", _uvicorn(f"{_APPS}.fastapi_sqlalchemy_app:app"))
-"""Stands beside `mainspring` where start time and idle memory are compared."""
+# The harness and Litestar bring rich, and structlog imports whatever rich it finds; neither
+# neighbour installs it, so both start without it.
+_WITHOUT_RICH = (
+    "import runpy, sys; sys.modules['rich'] = None;"
+    " runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+
+def _alone(command: list[str]) -> list[str]:
+    python, _, *module = command
+    return [python, "-c", _WITHOUT_RICH, *module]
+
+
+WITH_DATABASE = {
+    subject.name: subject
+    for subject in (
+        Subject("mainspring", _alone(_mainspring(f"{_APPS}.mainspring_database_app:app"))),
+        Subject("fastapi+sqlalchemy", _alone(_uvicorn(f"{_APPS}.fastapi_sqlalchemy_app:app"))),
+    )
+}
+"""For start time and idle memory: the same routes, and `/one`, which asks a SQLite database."""
 
 
 def environment(subject: Subject, *, workload: str) -> dict[str, str]:

@@ -228,7 +228,7 @@ class App(Router):
             protection=protection,
             translations=self.translations,
             renderer=self.renderer,
-            sinks=(self._logs.request_sink(),),
+            sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
         return self._core

@@ -1,14 +1,14 @@
-"""The FastAPI application with what a service of equal content starts with: a database.
+"""The FastAPI application with a database in use, as its page on SQL databases arranges it."""
 
-For start time and idle memory only: Mainspring starts with its data layer, so its neighbour does.
-"""
-
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import FastAPI
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from bench.http.apps.fastapi_app import app as plain
@@ -18,25 +18,37 @@ class Base(DeclarativeBase):
     pass
 
 
-class Item(Base):
-    __tablename__ = "item"
+class Stored(Base):
+    __tablename__ = "stored"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     price: Mapped[float]
 
 
-engine = create_async_engine("sqlite+aiosqlite://")
+class Seen(BaseModel):
+    one: int
+
+
+engine = create_async_engine(os.environ["DATABASE_URL"].replace("sqlite:", "sqlite+aiosqlite:"))
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    async with engine.begin() as connection:
-        await connection.execute(text("select 1"))
     yield
     await engine.dispose()
 
 
+async def session() -> AsyncIterator[AsyncSession]:
+    async with sessions() as opened:
+        yield opened
+
+
 app = FastAPI(lifespan=lifespan)
 app.include_router(plain.router)
+
+
+@app.get("/one")
+async def one(db: Annotated[AsyncSession, Depends(session)]) -> Seen:
+    return Seen(one=await db.scalar(select(func.abs(1))) or 0)

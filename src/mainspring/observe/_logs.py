@@ -90,9 +90,13 @@ class Logs:
 
         return sink
 
+    def writes(self, level: str) -> bool:
+        """Whether a line of this level is written."""
+        return _LEVELS.get(level, logging.INFO) >= self._level
+
     def say(self, level: str, event: str, facts: dict[str, Any]) -> None:
         """Write a line if its level is high enough, with the id of the current unit of work."""
-        if _LEVELS.get(level, logging.INFO) < self._level:
+        if not self.writes(level):
             return
         unit = telemetry.current.get()
         if unit is not None:
