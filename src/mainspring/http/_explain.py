@@ -8,6 +8,7 @@ the time that it takes to decode it.
 from __future__ import annotations
 
 import dataclasses
+import re
 from itertools import islice
 from types import NoneType, UnionType
 from typing import (
@@ -200,7 +201,31 @@ def readable(error: Exception, kind: Any = None) -> str:
     if matching:
         described = _description(kind)
         text = f"is not {described}" if described else f"{expected} matching {pattern}"
-    return text[:1].lower() + text[1:_TEXT]
+    return _in_words(text) or text[:1].lower() + text[1:_TEXT]
+
+
+_BOUNDS: Final = {
+    ("str", ">="): "must have at least {} characters",
+    ("str", "<="): "must have at most {} characters",
+    ("array", ">="): "must have at least {} items",
+    ("array", "<="): "must have at most {} items",
+    ("int", ">="): "must be at least {}",
+    ("int", "<="): "must be at most {}",
+    ("float", ">="): "must be at least {}",
+    ("float", "<="): "must be at most {}",
+}
+_BOUND: Final = re.compile(r"Expected (\w+)(?: of length)? (>=|<=) (\S+)")
+
+
+def _in_words(text: str) -> str:
+    """A bound that was missed, as a person would say it; empty for other messages."""
+    found = _BOUND.fullmatch(text)
+    if found is None:
+        return ""
+    kind, relation, bound = found.groups()
+    if (kind, relation, bound) == ("str", ">=", "1"):
+        return "can't be blank"
+    return _BOUNDS.get((kind, relation), "").format(bound)
 
 
 def _description(kind: Any) -> str:

@@ -60,16 +60,26 @@ def refuse_encoded(request: Request) -> None:
 _MAYBE_NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]")
 
 
-def _not_finite(value: Any, at: str) -> Iterator[str]:
+def _unfit(value: Any, at: str) -> Iterator[Violation]:
+    """What no body may hold: numbers that JSON has not, and NUL, which databases cannot keep."""
     if isinstance(value, float):
         if not isfinite(value):
-            yield at
+            yield Violation("must be a finite number", pointer=at)
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield Violation("must not hold a NUL character", pointer=at)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _not_finite(inner, f"{at}/{name}")
+            yield from _unfit(inner, f"{at}/{name}")
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
-            yield from _not_finite(inner, f"{at}/{number}")
+            yield from _unfit(inner, f"{at}/{number}")
+
+
+def _refuse_unfit(value: Any) -> None:
+    found = list(_unfit(value, "#"))
+    if found:
+        raise Invalid(found)
 
 
 class StructuredBody:
@@ -106,15 +116,11 @@ class StructuredBody:
             raise BadRequest(f"the body cannot be read: {readable(exc)}") from None
         if decode is self._json:
             self._duplicates.check(data, value)
-        elif _MAYBE_NOT_FINITE.search(data):
-            self._refuse_not_finite(data)
+            if b"\\u0000" in data:
+                _refuse_unfit(msgspec.json.decode(data))
+        elif b"\0" in data or _MAYBE_NOT_FINITE.search(data):
+            _refuse_unfit(msgspec.msgpack.decode(data))
         return getattr(value, self._key) if self._key else value
-
-    @staticmethod
-    def _refuse_not_finite(data: bytes) -> None:
-        found = list(_not_finite(msgspec.msgpack.decode(data), "#"))
-        if found:
-            raise Invalid([Violation("must be a finite number", pointer=at) for at in found])
 
     def _decoder(self, sent: bytes) -> Callable[[bytes], Any]:
         name = media_type(sent.decode("latin-1"))
