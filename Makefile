@@ -33,7 +33,7 @@ test: $(READY)  ## the whole test suite; servers that are missing are skipped wi
 	@exec python -m pytest
 
 unit: $(READY)  ## the tests that need nothing but this folder, in seconds
-	@exec python -m pytest $(foreach folder,$(NOT_UNIT),--ignore-glob='*/$(folder)')
+	@TEST_SERVERS=none exec python -m pytest -q $(foreach folder,$(NOT_UNIT),--ignore-glob='*/$(folder)')
 
 check: $(READY) format-check lint types imports test  ## all that CI checks
 

@@ -22,6 +22,7 @@ def run(
         return pytester.runpytest_inprocess("-p", "no:schemathesis", "-p", "no:cacheprovider")
 
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("TEST_SERVERS", raising=False)
     return run_tests
 
 
