@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime  # noqa: TC003  # SQLAlchemy reads the annotations
-from decimal import Decimal  # noqa: TC003
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
-from uuid import UUID  # noqa: TC003
+from uuid import UUID
 
 from sqlalchemy import MetaData
 

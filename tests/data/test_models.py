@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import Index, MetaData, String, UniqueConstraint
@@ -66,10 +67,13 @@ def test_a_key_of_foreign_keys_is_not_counted_up() -> None:
 def test_a_subclass_of_a_model_shares_its_table() -> None:
     class Animal(Isolated):
         kind: Mapped[str] = column(max_length=10)
-        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+        __mapper_args__: ClassVar = {
+            "polymorphic_on": "kind",
+            "polymorphic_identity": "animal",
+        }
 
     class Dog(Animal):
-        __mapper_args__ = {"polymorphic_identity": "dog"}
+        __mapper_args__: ClassVar = {"polymorphic_identity": "dog"}
 
     assert Dog.__table__ is Animal.__table__
 

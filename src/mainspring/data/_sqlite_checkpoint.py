@@ -67,6 +67,8 @@ class Checkpoint:
             self._connection = apsw.Connection(self._path)
             # In its own thread it may wait; writers meanwhile wait without blocking the loop.
             self._connection.set_busy_timeout(100)
+            # A connection that has not read anything does not know that there is a log.
+            self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
         try:
             pages, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if pages > _RESTART_PAGES:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from mainspring.data._sqlite_cursor import Description
     from mainspring.data._sqlite_lane import WriterLane
+    from mainspring.data._sqlite_turn import Turn
 
 __all__ = [
     "Binary",
@@ -84,18 +85,28 @@ _MAX_REMEMBERED = 1000
 class Connection(AdaptedConnection):
     """One connection; `writes` says how the next transaction begins."""
 
-    __slots__ = ("_committed", "_descriptions", "_durable", "_holds_lane", "_lane", "writes")
+    __slots__ = (
+        "_committed",
+        "_descriptions",
+        "_durable",
+        "_holds_lane",
+        "_lane",
+        "_turn",
+        "writes",
+    )
 
     def __init__(
         self,
         connection: apsw.Connection,
         *,
         lane: WriterLane,
+        turn: Turn,
         committed: Callable[[], None],
         durable: bool,
     ) -> None:
         self._connection: Any = connection
         self._lane = lane
+        self._turn = turn
         self._committed = committed
         self._durable = durable
         self._holds_lane = False
@@ -196,10 +207,12 @@ class Connection(AdaptedConnection):
         self._connection.create_scalar_function(name, function, arguments, **options)
 
     def run(self, sql: str, parameters: Sequence[Any]) -> apsw.Cursor:
-        """Execute in place; only a lock that another process holds makes it wait."""
+        """Execute in place; waits only for other processes' locks, and to be fair to the loop."""
         connection = self._connection
         if connection is None:
             raise ProgrammingError("the connection is closed")
+        if self._turn.is_long():
+            await_only(asyncio.sleep(0))
         if not self._holds_lane and _WRITES.match(sql) and connection.in_transaction:
             return self._run_write(sql, parameters)
         try:
@@ -266,6 +279,7 @@ def connect(
     path: str,
     *,
     lane: WriterLane,
+    turn: Turn,
     committed: Callable[[], None],
     synchronous: str,
     cache_bytes: int,
@@ -291,4 +305,4 @@ def connect(
     except apsw.Error as exc:
         translate(exc)
     durable = synchronous == "full"
-    return Connection(connection, lane=lane, committed=committed, durable=durable)
+    return Connection(connection, lane=lane, turn=turn, committed=committed, durable=durable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -140,12 +141,15 @@ class UnitOfWork:
             if self._session is not None:
                 await AsyncSession.close(self._session)
             clean = not link.connection.in_transaction()
-        finally:
-            if clean:
-                self._release(link)
-            else:
-                self._link = None
-                self._pool.discard(link)
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001  # see below
+            # The time is up or the connection is gone. Either way the database rolls back
+            # when it is closed, so for the caller this is a rollback like any other.
+            telemetry.failed("data.rollback", exc)
+        if clean:
+            self._release(link)
+        else:
+            self._link = None
+            self._pool.discard(link)
 
     def _release(self, link: Link) -> None:
         self._link = None
@@ -153,7 +157,7 @@ class UnitOfWork:
 
     def _end(self) -> None:
         self._ended = True
-        if self._session is not None:
+        if self._session is not None and self._session.sync_session.identity_map:
             # The objects live on without it, and may be added to another session.
             self._session.sync_session.close()
 

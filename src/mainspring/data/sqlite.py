@@ -18,6 +18,7 @@ from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError
 from mainspring.data._link import Link, from_json, to_json
 from mainspring.data._sqlite_checkpoint import Checkpoint
 from mainspring.data._sqlite_lane import WriterLane, bound, busy, pause
+from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Sqlite:
             connect_args={
                 "path": self.path,
                 "lane": self._lane,
+                "turn": Turn(),
                 "committed": self._checkpoint.committed,
                 "synchronous": synchronous,
                 "cache_bytes": _CACHE_BYTES,

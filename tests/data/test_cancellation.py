@@ -1,0 +1,259 @@
+"""A unit that is cancelled anywhere leaves a clean connection or none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import bindparam, func, literal, text
+
+from mainspring import deadline
+from mainspring.data import Database, PoolExhausted, select
+from tests.data.shop import Customer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+# Asks for its own number back: an answer to somebody else's question would show.
+ECHO = select((literal(0) + bindparam("number")).label("answer"))
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep({seconds})",
+    "mysql": "SELECT SLEEP({seconds})",
+    "sqlite": "SELECT 1",
+}
+
+
+def _slow(database: Database, seconds: float) -> Any:
+    return text(SLOW[database.engine.dialect.name].format(seconds=seconds))
+
+
+async def _until(condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 5) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        assert time.monotonic() < until, "the condition never came true"
+        await asyncio.sleep(0.01)
+
+
+async def _busy_connections(database: Database) -> int:
+    """Connections of this database that the server has in a transaction or a statement."""
+    if database.engine.dialect.name == "sqlite":
+        return 0
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state IN ('active', 'idle in transaction',"
+        " 'idle in transaction (aborted)')"
+        if database.engine.dialect.name == "postgresql"
+        else "SELECT count(*) FROM information_schema.innodb_trx t JOIN"
+        " information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
+        " WHERE p.db = database() AND p.id <> connection_id()"
+    )
+    if database.engine.dialect.name == "mysql":
+        await asyncio.sleep(0.15)  # InnoDB renews the list only when nobody looked for 100 ms
+    return int(await database.on_connection(lambda c: c.execute(text(sql)).scalar_one()))
+
+
+class Wrong(AssertionError):
+    """A unit got an answer that was not its own."""
+
+
+async def _work(database: Database, number: int) -> None:
+    async with database.unit(write=number % 2 == 0) as db:
+        for step in range(3):
+            answer = await db.scalar(ECHO, {"number": number + step})
+            if answer != number + step:
+                raise Wrong(f"asked for {number + step}, got {answer}")
+            await db.execute(_slow(database, 0.003))
+            if database.engine.dialect.name == "sqlite":
+                await asyncio.sleep(0.003)
+            if number % 2 == 0:
+                db.add(Customer(email=f"{number}-{step}@x"))
+                await db.flush()
+            await asyncio.sleep(0)
+
+
+async def _cancelled(database: Database, dice: random.Random, number: int) -> bool:
+    task = asyncio.get_running_loop().create_task(_work(database, number))
+    await asyncio.sleep(dice.random() * 0.03)
+    for _ in range(dice.choice([0, 1, 1, 1, 2])):
+        task.cancel()
+        await asyncio.sleep(0)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return task.cancelled()
+
+
+@pytest.mark.timeout(60)
+async def test_hundreds_of_cancellations_at_random_points(database: Database) -> None:
+    seed = random.randrange(2**32)
+    dice = random.Random(seed)
+    cancelled = 0
+    for wave in range(40):
+        numbers = [1000 * (wave * 10 + i) + dice.randrange(100) for i in range(10)]
+        done = await asyncio.gather(*(_cancelled(database, dice, n) for n in numbers))
+        cancelled += sum(done)
+    assert cancelled > 100, f"seed {seed}: too few to mean anything"
+
+    await _until(lambda: database.pool.idle == database.pool.total)
+    assert database.pool.total <= database.pool.size
+    await _until(lambda: _is_zero(_busy_connections(database)))
+    # Every unit wrote all of its rows or none of them.
+    async with database.unit(write=False) as db:
+        emails = (await db.scalars(select(Customer.email))).all()
+    per_unit: dict[str, int] = {}
+    for email in emails:
+        number = email.partition("-")[0]
+        per_unit[number] = per_unit.get(number, 0) + 1
+    assert set(per_unit.values()) <= {3}, f"seed {seed}"
+    # All places of the pool can still be used at once.
+    units = [database.unit(write=False) for _ in range(database.pool.size)]
+    for number, unit in enumerate(units):
+        assert await unit.session.scalar(ECHO, {"number": number}) == number
+    for unit in units:
+        await unit.rollback()
+    assert database.pool.idle == database.pool.size
+
+
+async def _is_zero(count: Awaitable[int]) -> bool:
+    return await count == 0
+
+
+@pytest.mark.parametrize("sleeping", [0.0, 0.001])
+async def test_a_unit_that_is_cancelled_between_statements_keeps_its_connection(
+    database: Database, sleeping: float
+) -> None:
+    started = asyncio.Event()
+
+    async def work() -> None:
+        async with database.unit() as db:
+            db.add(Customer(email="a@x"))
+            await db.flush()
+            started.set()
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.get_running_loop().create_task(work())
+    await started.wait()
+    await asyncio.sleep(sleeping)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert database.pool.idle == database.pool.total == 1
+    async with database.unit(write=False) as db:
+        assert await db.scalar(select(func.count(Customer.id))) == 0
+
+
+async def test_a_cancelled_statement_ends_on_the_server(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("a statement on SQLite runs in place and cannot be cancelled from outside")
+
+    async def work() -> None:
+        async with database.unit() as db:
+            db.add(Customer(email="a@x"))
+            await db.flush()
+            await db.execute(_slow(database, 30))
+
+    task = asyncio.get_running_loop().create_task(work())
+    await _until(lambda: _is_one(_busy_connections(database)))
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await _until(lambda: database.pool.total == database.pool.idle == 0)
+    await _until(lambda: _is_zero(_busy_connections(database)))
+    assert time.monotonic() - began < 5
+    async with database.unit() as db:
+        db.add(Customer(email="a@x"))  # its lock and its row are gone
+
+
+async def _is_one(count: Awaitable[int]) -> bool:
+    return await count == 1
+
+
+class TestExhaustion:
+    async def test_it_is_reported_within_the_bound(self, url: str) -> None:
+        async with Database(url, pool_size=1, checkout=timedelta(milliseconds=50)) as small:
+            unit = small.unit(write=False)
+            await unit.session.execute(text("SELECT 1"))
+            began = time.monotonic()
+            with pytest.raises(PoolExhausted, match="all 1 connections"):
+                await small.ping()
+            assert 0.04 < time.monotonic() - began < 2
+            await unit.rollback()
+            await small.ping()
+            assert small.pool.total == 1
+
+    async def test_a_nearer_deadline_is_the_bound(self, url: str) -> None:
+        async with Database(url, pool_size=1, checkout=timedelta(seconds=60)) as small:
+            unit = small.unit(write=False)
+            await unit.session.execute(text("SELECT 1"))
+            with deadline.within(timedelta(milliseconds=50)), pytest.raises(PoolExhausted):
+                await small.ping()
+            await unit.rollback()
+
+    async def test_those_who_wait_are_served_in_their_order(self, url: str) -> None:
+        served: list[int] = []
+
+        async def work(number: int) -> None:
+            async with small.unit(write=False) as db:
+                await db.execute(text("SELECT 1"))
+                served.append(number)
+
+        async with Database(url, pool_size=1) as small:
+            async with small.unit(write=False) as db:
+                await db.execute(text("SELECT 1"))
+                tasks = []
+                for number in range(5):
+                    tasks.append(asyncio.get_running_loop().create_task(work(number)))
+                    await asyncio.sleep(0)
+            await asyncio.gather(*tasks)
+            assert served == [0, 1, 2, 3, 4]
+
+    async def test_a_cancelled_waiter_takes_nothing_along(self, url: str) -> None:
+        async with Database(url, pool_size=1) as small:
+            first = small.unit(write=False)
+            await first.session.execute(text("SELECT 1"))
+            waiting = [asyncio.get_running_loop().create_task(small.ping()) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            await first.rollback()  # hands the connection to the next, who is cancelled now
+            waiting[1].cancel()
+            await asyncio.wait(waiting)
+            assert waiting[2].exception() is None
+            assert small.pool.idle == small.pool.total == 1
+
+    async def test_a_cancelled_opening_leaves_a_usable_connection(self, url: str) -> None:
+        async with Database(url, pool_size=1) as small:
+            task = asyncio.get_running_loop().create_task(small.ping())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await _until(lambda: small.pool.idle == small.pool.total == 1)
+            await small.ping()
+            assert small.pool.total == 1
+
+
+async def test_a_connection_that_the_server_closed_is_replaced(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("no server")
+    async with database.unit(write=False) as db:
+        name = (
+            "pg_backend_pid()"
+            if database.engine.dialect.name == "postgresql"
+            else "connection_id()"
+        )
+        number = await db.scalar(text(f"SELECT {name}"))
+    kill = f"SELECT pg_terminate_backend({number})" if "pg" in name else f"KILL CONNECTION {number}"
+    await database.on_connection(lambda c: c.execute(text(kill)))
+    (link,) = database.pool._idle
+    await _until(lambda: not database._backend.is_open(link.raw))
+    await database.ping()
+    assert database.pool.total == 1
