@@ -1,4 +1,4 @@
-"""An application with accounts, as a user would write it: its own columns, routes for each policy."""
+"""An application with accounts: columns of its own, and a route for each policy."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ _SERVER_ONLY: Final = frozenset({
 })  # fmt: skip
 
 
+_UNIQUE: Final = ("email", "username")
+
+
 class Accounts(Generic[U]):
     """Accounts, within one unit of work.
 
@@ -73,17 +76,15 @@ class Accounts(Generic[U]):
             Taken: another account has the address or the name.
             HashingBusy: no password can be hashed now.
         """
-        for name in _SERVER_ONLY.intersection(extra):
-            raise Unacceptable(name, "cannot be chosen")
-        return await self._create([], email=email, password=password, username=username, **extra)
+        values = self._values(extra, email=email, username=username)
+        return await self._create(values, password, roles=[])
 
     async def create_superuser(
         self, *, email: str, password: str, username: str | None = None, **extra: Any
     ) -> U:
         """A new account with the role `admin`; raises what `register` does."""
-        return await self._create(
-            [ADMIN], email=email, password=password, username=username, **extra
-        )
+        values = self._values(extra, email=email, username=username)
+        return await self._create(values, password, roles=[ADMIN])
 
     async def authenticate(self, email: str, password: str) -> U | None:
         """The user, if there is one with this address and password who may sign in.
@@ -140,27 +141,25 @@ class Accounts(Generic[U]):
         password: str | None = None,
         **extra: Any,
     ) -> U:
-        """The user with other values for what is given; raises what `register` does."""
-        for name in _SERVER_ONLY.intersection(extra):
-            raise Unacceptable(name, "cannot be chosen")
-        if password is not None:
-            user = await self.set_password(user, password)
+        """The user with other values for what is given; raises what `register` does.
+
+        Either all of them are changed or none is. A new password ends what was signed in.
+        """
+        values = self._values(extra, email=email, username=username)
+        hashed = None if password is None else await self._passwords.hash(password)
         attached(user, self._db)
-        if email is not None:
-            extra["email"] = normalize_email(email)
-        if username is not None:
-            extra["username"] = normalize_username(username)
         try:
             async with self._db.begin_nested():
-                for name, value in extra.items():
+                if hashed is not None:
+                    row = await self._locked(user)
+                    await self._store(user, hashed, version=row.credentials_version + 1)
+                for name, value in values.items():
                     setattr(user, name, value)
                 await self._db.flush()
         except IntegrityError:
-            wanted = self._user_type(email=extra.get("email"), username=extra.get("username"))
-            field = await self._taken(wanted)
-            if field is None:
-                raise
-            raise Taken(field) from None
+            await self._db.refresh(user)
+            await self._raise_taken(values, besides=user.id)
+            raise
         return user
 
     async def grant(self, user_id: int, role: str) -> U | None:
@@ -171,39 +170,42 @@ class Accounts(Generic[U]):
         """Take a role away, in effect from the next request; None if there is no such user."""
         return await self._change_roles(user_id, lambda roles: roles - {role})
 
-    async def _create(
-        self, roles: list[str], *, email: str, password: str, username: str | None, **extra: Any
-    ) -> U:
+    async def _create(self, values: dict[str, Any], password: str, *, roles: list[str]) -> U:
+        hashed = await self._passwords.hash(password)
         user = self._user_type(
-            email=normalize_email(email),
-            username=None if username is None else normalize_username(username),
-            roles=roles,
-            **extra,
+            roles=roles, password_hash=hashed, password_changed_at=utc_now(), **values
         )
-        user.password_hash = await self._passwords.hash(password)
-        user.password_changed_at = utc_now()
         try:
             # The database decides who was first; a savepoint, so that the unit can go on.
             async with self._db.begin_nested():
                 self._db.add(user)
                 await self._db.flush()
         except IntegrityError:
-            field = await self._taken(user)
-            if field is None:
-                raise
-            raise Taken(field) from None
+            await self._raise_taken(values)
+            raise
         telemetry.emit("auth.registered", user_id=user.id)
         return user
 
-    async def _taken(self, user: U) -> str | None:
-        for field in ("email", "username"):
-            value = getattr(user, field)
-            column = getattr(self._user_type, field)
-            if value is not None and await self._db.scalar(
-                select(self._user_type.id).where(column == value)
-            ):
-                return field
-        return None
+    @staticmethod
+    def _values(
+        extra: dict[str, Any], *, email: str | None, username: str | None
+    ) -> dict[str, Any]:
+        for name in _SERVER_ONLY.intersection(extra):
+            raise Unacceptable(name, "cannot be chosen")
+        given = {
+            "email": None if email is None else normalize_email(email),
+            "username": None if username is None else normalize_username(username),
+        }
+        return extra | {name: value for name, value in given.items() if value is not None}
+
+    async def _raise_taken(self, values: dict[str, Any], *, besides: int | None = None) -> None:
+        kind = self._user_type
+        for field in _UNIQUE:
+            same = select(kind.id).where(getattr(kind, field) == values.get(field))
+            if besides is not None:
+                same = same.where(kind.id != besides)
+            if field in values and await self._db.scalar(same) is not None:
+                raise Taken(field) from None
 
     async def _look_up(self, email: str) -> Row[int, str | None, bool] | None:
         kind = self._user_type

@@ -27,7 +27,9 @@ def normalize_email(text: str) -> str:
 
     Source: WHATWG HTML, "valid e-mail address"; RFC 5321, section 4.5.3.1 for the lengths.
     """
-    address = text.strip().lower() if len(text) <= 2 * _LONGEST_ADDRESS else ""
+    # Before `lower`, which turns the Kelvin sign into a k.
+    plausible = len(text) <= 2 * _LONGEST_ADDRESS and text.isascii()
+    address = text.strip().lower() if plausible else ""
     local = address.partition("@")[0]
     if (
         len(address) > _LONGEST_ADDRESS
