@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -21,9 +22,8 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
-from mainspring.http.layers.permit import identify, permit
 from mainspring.http.layers.origin import Origins
-from mainspring.http.layers.permit import permit
+from mainspring.http.layers.permit import identify, permit
 from mainspring.http.layers.protect import Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
@@ -287,7 +287,8 @@ class App(Router):
     def _open_logs(self, stack: AsyncExitStack) -> None:
         if self._logs is not None:
             self._logs.open()
-            stack.callback(self._logs.close)
+            # The writer's last lines may wait for the disk, and the loop must not.
+            stack.push_async_callback(asyncio.to_thread, self._logs.close)
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.

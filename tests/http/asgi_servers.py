@@ -68,12 +68,17 @@ async def on_granian(app: Any) -> AsyncIterator[int]:
         port = taken.getsockname()[1]
     server = Server(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
     serving = asyncio.create_task(server.serve())
+    before = asyncio.all_tasks()
     try:
         await _answers(port)
         yield port
     finally:
         server.stop()
         await serving
+        # It stops without waiting for what its connections are still doing.
+        left = [task for task in asyncio.all_tasks() - before if "future_watcher" in repr(task)]
+        if left:
+            await asyncio.wait(left, timeout=5)
 
 
 async def _answers(port: int) -> None:
