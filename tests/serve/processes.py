@@ -52,7 +52,9 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def start(name: str, *flags: str, port: int | None = None, pass_fds: tuple[int, ...] = ()) -> Running:
+def start(
+    name: str, *flags: str, port: int | None = None, pass_fds: tuple[int, ...] = ()
+) -> Running:
     """Start a server; returns when it answers."""
     port = port or free_port()
     line = [sys.executable, *(part.replace("{port}", str(port)) for part in COMMANDS[name]), *flags]

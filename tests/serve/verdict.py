@@ -13,6 +13,8 @@ from tests.serve.wire import exchange
 if TYPE_CHECKING:
     from tests.serve.cases import Case
 
+# After these nobody knows where the message ends; after the others the next one may be served.
+_FRAMING = {"T1", "T2", "T3", "T4", "T7"}
 _PROBE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -38,7 +40,9 @@ def judge(case: Case, port: int, *, patience: float) -> Verdict:
     sent = case.sends.replace(TOKEN, token.encode())
     wanted = len(case.answers)
     if case.goes_on:
-        seen = exchange(port, [sent + _PROBE], answers=wanted + 1, patience=patience, head=case.head)
+        seen = exchange(
+            port, [sent + _PROBE], answers=wanted + 1, patience=patience, head=case.head
+        )
         went_on = len(seen.answers) == wanted + 1 and seen.statuses[-1] == 200
         statuses = seen.statuses[:wanted]
         injected = False
@@ -56,11 +60,14 @@ def judge(case: Case, port: int, *, patience: float) -> Verdict:
     if case.goes_on:
         safe = matches and went_on
     elif case.refused:
-        safe = not served and not injected and all(s >= 400 for s in statuses) and seen.closed
+        first_refused = seen.closed if not statuses else statuses[0] >= 400
+        safe = first_refused and not injected
+        if case.threat in _FRAMING:
+            safe = safe and not served and seen.closed
     else:
         safe = not served and seen.closed
     said = ", ".join(map(str, statuses)) or "no answer"
-    said += " + the smuggled request" if served else ""
+    said += " and the next request" if served else ""
     said += " + an injected header" if injected else ""
     if not ended:
         said += ", connection lost" if case.goes_on else ", left open"

@@ -61,7 +61,7 @@ def exchange(
         head: the answers are to HEAD.
     """
     with connect(port, patience=patience) as sock:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, TimeoutError):
             for piece in pieces:
                 sock.sendall(piece)
                 if pause:

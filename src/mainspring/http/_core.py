@@ -82,8 +82,8 @@ class Core:
                 route = self._as_get(request)
             elif not found and isinstance(self.sockets.match(request), Route):
                 route = _UPGRADE
-            elif request.path == "*":
-                route = _SERVER_WIDE
+            elif not request.path.startswith("/"):
+                route = _SERVER_WIDE if request.method == "OPTIONS" else _NO_PATH
             else:
                 route = unmatched(request.method, found)
         request.route = route
@@ -202,5 +202,6 @@ def _options(allow: str) -> Route:
 
 # RFC 9110, section 9.3.7: OPTIONS on the server as a whole is a ping.
 _SERVER_WIDE = _options("GET, HEAD, OPTIONS, PATCH, POST, PUT, DELETE")
+_NO_PATH = refusal(400, "the request target is not a path")
 _NOT_FOUND = refusal(404, "there is nothing at this address")
 _UPGRADE = refusal(426, "this is a web socket", {"upgrade": "websocket"})

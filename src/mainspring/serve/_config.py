@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from mainspring.errors import ConfigError
 from mainspring.serve._limits import Limits
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,7 @@ class Config:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    uds: str | Path | None = None
+    uds: str | None = None
     fd: int | None = None
     backlog: int = 2048
     workers: int = 1
@@ -50,13 +45,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.workers < 1:
-            raise ConfigError(
-                f"the server cannot run with {self.workers} workers", fix="give 1 or more"
-            )
+            raise ConfigError(f"{self.workers} workers cannot serve", fix="give 1 or more")
         if self.uds is not None and self.fd is not None:
-            raise ConfigError(
-                "the server cannot listen on both a path and a file descriptor", fix="give one"
-            )
+            raise ConfigError("uds and fd are two places to listen on", fix="give one of them")
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             raise ConfigError("a key without a certificate is no TLS", fix="give ssl_certfile too")
 

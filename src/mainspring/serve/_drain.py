@@ -24,7 +24,7 @@ async def drain(  # what a stop depends on
     worker: Worker,
     listener: Listener,
     *,
-    owns_sockets: bool,
+    last: bool,
     bound: timedelta,
     idle: timedelta,
     force: asyncio.Event,
@@ -41,7 +41,7 @@ async def drain(  # what a stop depends on
     began = loop.time()
     worker.draining = True
     worker.end_streams()
-    if owns_sockets and idle and not force.is_set():
+    if last and idle and not force.is_set():
         filtered = [sock for sock in listener.sockets if refuse_newcomers(sock)]
         if filtered:
             await asyncio.sleep(_HANDSHAKE_SECONDS)

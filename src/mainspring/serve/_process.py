@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.serve._application import load_application
 from mainspring.serve._server import Server
-from mainspring.serve._sockets import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -30,29 +29,55 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-async def serve(app_path: str, config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; a second one does not wait for running requests.
+class Stop:
+    """The wish to stop, as signals bring it.
 
+    The first SIGTERM or SIGINT is a wish, the second does not wait for running requests.
     SIGINT comes from a person at a terminal, so that connections on which nothing happens
     are not waited for.
+
+    Attributes:
+        idle: how long to wait for those; None for the configured time.
+        force: set when running requests shall be cancelled.
     """
-    app = load_application(app_path)
-    stop, force = asyncio.Event(), asyncio.Event()
-    idle: timedelta | None = None
 
-    def on_signal(number: signal.Signals) -> None:
-        nonlocal idle
-        if stop.is_set():
-            force.set()
-        if number == signal.SIGINT:
-            idle = timedelta(0)
-        stop.set()
+    def __init__(self) -> None:
+        self.idle: timedelta | None = None
+        self.force = asyncio.Event()
+        self._wished = asyncio.Event()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    async with Server(app, config=config) as server:
-        scheme = server.worker.scheme
-        print(f"mainspring: serving on {scheme}://{describe(config)}", file=sys.stderr)  # noqa: T201
+    def listen(self) -> None:
+        """Take the signals from here on."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.request)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+
+    def request(self) -> None:
+        """Stop; asked twice, at once."""
+        if self._wished.is_set():
+            self.force.set()
+        self._wished.set()
+
+    async def wait(self) -> None:
+        """Until there is the wish."""
+        await self._wished.wait()
+
+    def _interrupt(self) -> None:
+        self.idle = timedelta(0)
+        self.request()
+
+
+async def serve(app_path: str, config: Config) -> None:
+    """Serve in this process until a signal."""
+    stop = Stop()
+    stop.listen()
+    server = Server(load_application(app_path), config=config)
+    async with server:
+        say(f"serving on {server.address}")
         await stop.wait()
-        await server.stop(idle=idle, force=force)
+        await server.stop(idle=stop.idle, force=stop.force)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    print(f"mainspring: {text}", file=sys.stderr)  # noqa: T201  # the server's own voice

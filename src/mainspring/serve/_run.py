@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.errors import MainspringError
-from mainspring.serve._process import run_loop, serve
+from mainspring.serve._process import run_loop, say, serve
+from mainspring.serve._supervisor import Supervisor
 
 if TYPE_CHECKING:
     from mainspring.serve._config import Config
@@ -26,9 +27,12 @@ def run(app_path: str, *, config: Config) -> None:
     """
     _raise_file_limit()
     try:
-        run_loop(serve(app_path, config))
+        if config.supervised:
+            asyncio.run(Supervisor(app_path, config).run())
+        else:
+            run_loop(serve(app_path, config))
     except MainspringError as exc:
-        print(f"mainspring: {exc}", file=sys.stderr)  # noqa: T201  # the server's own voice
+        say(str(exc))
         raise SystemExit(1) from None
 
 

@@ -1,10 +1,11 @@
-"""A server in this process: opens the application, listens, serves, stops without losing anything."""
+"""A server in this process: opens the application, listens, serves, loses nothing at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -12,7 +13,7 @@ from mainspring.http._forwarded import Proxies
 from mainspring.serve._config import Config
 from mainspring.serve._drain import drain
 from mainspring.serve._listener import Listener
-from mainspring.serve._sockets import listen
+from mainspring.serve._sockets import Listening
 from mainspring.serve._tls import tls_context
 from mainspring.serve._worker import Worker
 
@@ -38,12 +39,14 @@ class Server:
     """Serves an application while its block is entered.
 
         async with Server(app, port=0) as server:
-            print(server.port)
+            print(server.address)
 
     Args:
         app: what is served.
-        config: all about the server; `host` and `port` are short for two of its fields.
-        sockets: listening sockets to use instead of those that the configuration asks for.
+        config: all about the server.
+        host: instead of the configuration's.
+        port: instead of the configuration's.
+        sockets: listening sockets that a supervisor holds, instead of own ones.
         retire: called when the process has answered as many requests as it should.
     """
 
@@ -58,12 +61,17 @@ class Server:
         retire: Callable[[], None] | None = None,
     ) -> None:
         self.app = app
-        self.config = config = config or Config()
-        self._address = (host or config.host, config.port if port is None else port)
-        self._sockets = sockets
+        config = config or Config()
+        self.config = replace(
+            config,
+            host=config.host if host is None else host,
+            port=config.port if port is None else port,
+        )
+        self._inherited = sockets
         self._retire = retire
         self._stack = AsyncExitStack()
         self._stopped = False
+        self._listening: Listening | None = None
         self.worker: Worker
         self.listener: Listener
 
@@ -72,36 +80,27 @@ class Server:
         """The TCP port that it listens on."""
         return int(self.listener.sockets[0].getsockname()[1])
 
-    async def __aenter__(self) -> Self:
-        from dataclasses import replace  # noqa: PLC0415
+    @property
+    def address(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:8000`."""
+        return self._listening.address if self._listening is not None else "inherited sockets"
 
-        config = replace(self.config, host=self._address[0], port=self._address[1])
-        tls = tls_context(config)
-        owned = self._sockets is None and config.fd is None
-        sockets = listen(config) if self._sockets is None else self._sockets
-        try:
-            core = await self._stack.enter_async_context(self.app.running())
-        except BaseException:
-            for sock in sockets:
-                sock.close()
-            raise
-        trusted = config.forwarded_allow_ips if config.proxy_headers else None
-        self.worker = Worker(
-            core,
-            limits=config.limits,
-            proxies=Proxies(trusted),
-            secure=tls is not None,
-            retire=self._retire,
-        )
-        self.worker.start()
-        self.owns_sockets = owned
-        self.listener = Listener(
-            self.worker,
-            sockets,
-            connections=config.limits.connections or _files_left(),
-            tls=tls,
-        )
-        self.listener.start()
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            tls = tls_context(self.config)
+            sockets = self._open(stack)
+            core = await stack.enter_async_context(self.app.running())
+            self.worker = self._made_worker(core, secure=tls is not None)
+            stack.callback(self.worker.stop)
+            self.listener = Listener(
+                self.worker,
+                sockets,
+                connections=self.config.limits.connections or _files_left(),
+                tls=tls,
+            )
+            self.worker.start()
+            self.listener.start()
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -125,14 +124,29 @@ class Server:
             await drain(
                 self.worker,
                 self.listener,
-                owns_sockets=self.owns_sockets,
+                last=self._listening is not None and self._listening.owned,
                 bound=limits.drain,
                 idle=limits.drain_idle if idle is None else idle,
                 force=force or asyncio.Event(),
             )
         finally:
-            self.worker.stop()
             await self._stack.aclose()
+
+    def _open(self, stack: AsyncExitStack) -> Sequence[socket.socket]:
+        if self._inherited is not None:
+            return self._inherited
+        self._listening = stack.enter_context(Listening(self.config))
+        return self._listening.sockets
+
+    def _made_worker(self, core: Core, *, secure: bool) -> Worker:
+        config = self.config
+        return Worker(
+            core,
+            limits=config.limits,
+            proxies=Proxies(config.forwarded_allow_ips if config.proxy_headers else None),
+            secure=secure,
+            retire=self._retire,
+        )
 
 
 def _files_left() -> int:

@@ -8,7 +8,7 @@ import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from mainspring.errors import ConfigError
 
@@ -22,15 +22,59 @@ class CannotListen(ConfigError):
     code = "serve.cannot-listen"
 
 
-def listen(config: Config) -> list[socket.socket]:
-    """Open the listening sockets that the configuration asks for; a name may have several.
+class Listening:
+    """The sockets that a configuration asks for, open for the length of a block.
+
+    Attributes:
+        sockets: listening; a name may have several.
+        owned: nobody else holds them, so that closing them ends their queue.
 
     Raises:
         CannotListen: the system refused.
     """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.owned = config.fd is None
+        self.sockets = _listen(config)
+        self._file = _identity(config.uds) if config.uds else None
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for a person."""
+        config = self._config
+        scheme = "http" if config.ssl_certfile is None else "https"
+        if config.uds is not None or config.fd is not None:
+            return f"{scheme} at {describe(config)}"
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        return f"{scheme}://{host}:{self.sockets[0].getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for sock in self.sockets:
+            sock.close()
+        path = self._config.uds
+        # A successor may have put its own socket there in the meantime.
+        if path and self._file is not None and _identity(path) == self._file:
+            Path(path).unlink(missing_ok=True)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _listen(config: Config) -> list[socket.socket]:
     try:
         if config.fd is not None:
-            return [socket.socket(fileno=os.dup(config.fd))]
+            inherited = socket.socket(fileno=os.dup(config.fd))
+            inherited.setblocking(False)
+            return [inherited]
         if config.uds is not None:
             return [_unix(Path(config.uds), config.backlog)]
         return _tcp(config)

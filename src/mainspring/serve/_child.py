@@ -1,0 +1,62 @@
+"""A worker process: what `_supervisor` starts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mainspring.errors import MainspringError
+from mainspring.serve._application import load_application
+from mainspring.serve._order import READY, RETIRE, Order
+from mainspring.serve._process import Stop, run_loop, say
+from mainspring.serve._server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def work(told: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serve until the parent says stop, or is gone."""
+    stop = Stop()
+    lifeline = asyncio.create_task(_until_end(reader, stop.request), name="lifeline")
+    sockets = [socket.socket(fileno=fd) for fd in told.sockets]
+    for sock in sockets:
+        sock.setblocking(False)
+    server = Server(
+        load_application(told.app),
+        config=told.config,
+        sockets=sockets,
+        retire=lambda: writer.write(RETIRE),
+    )
+    async with server:
+        if told.requests:
+            server.worker.requests_left = told.requests
+        stop.listen()
+        writer.write(READY)
+        await stop.wait()
+        await server.stop(idle=stop.idle, force=stop.force)
+    lifeline.cancel()
+    writer.close()
+
+
+async def _until_end(reader: asyncio.StreamReader, then: Callable[[], None]) -> None:
+    await reader.read()
+    then()
+
+
+async def _main(fd: int) -> None:
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd))
+    told = msgspec.json.decode(await reader.readline(), type=Order)
+    try:
+        await work(told, reader, writer)
+    except MainspringError as exc:
+        say(str(exc))
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    run_loop(_main(int(sys.argv[1])))
