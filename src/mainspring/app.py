@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -282,7 +283,8 @@ class App(Router):
     def _open_logs(self, stack: AsyncExitStack) -> None:
         if self._logs is not None:
             self._logs.open()
-            stack.callback(self._logs.close)
+            # It waits for the writing thread, so it is not for the loop.
+            stack.push_async_callback(asyncio.to_thread, self._logs.close)
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.
