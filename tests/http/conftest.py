@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from mainspring.app import App
+from mainspring.serve import Server
 from mainspring.settings import Settings
 
 if TYPE_CHECKING:
@@ -162,7 +163,14 @@ async def on_uvicorn(app: App) -> AsyncIterator[Peer]:
         listener.close()
 
 
-SERVERS = {"uvicorn": on_uvicorn}
+@contextlib.asynccontextmanager
+async def on_our_own(app: App) -> AsyncIterator[Peer]:
+    app.compile()
+    async with Server(app, port=0) as server:
+        yield Peer(server.port)
+
+
+SERVERS = {"own": on_our_own, "uvicorn": on_uvicorn}
 
 
 @pytest.fixture(params=sorted(SERVERS))
