@@ -22,6 +22,7 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
+from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.permit import identify, permit
 from mainspring.http.layers.protect import Hosts, Protection
 from mainspring.http.layers.transact import transact
@@ -89,11 +90,16 @@ def _permit(app: App, route: Route, _needs: Needs) -> Layer | None:
     return permit(route.allow, challenge=challenge)
 
 
+def _decompress(_app: App, route: Route, _needs: Needs) -> Layer | None:
+    return decompressing if route.decompress else None
+
+
 PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (
     _deadline,
     _transact,
     _identify,
     _permit,
+    _decompress,
 )
 
 
@@ -260,7 +266,7 @@ class App(Router):
             services=self.services,
             read=lambda: self.database.unit(write=False),
         )
-        self.providers |= self.identity.providers  # type: ignore[union-attr]  # set above
+        self.providers |= self.identity.providers
 
     @property
     def core(self) -> Core:

@@ -58,11 +58,15 @@ class Bars:
         counted = f"{done:,}" if total is None or last else f"{done:,} of {total:,}"
         err = self._terminal.err
         if not self._live:
-            err.write(f"{title}: {counted} in {seconds:.1f} s\n" if last else f"{title}: {counted}\n")
+            err.write(
+                f"{title}: {counted} in {seconds:.1f} s\n" if last else f"{title}: {counted}\n"
+            )
         else:
             bar = self._terminal.paint(bar_of(done, total), "green", err=True)
             # To the start of the line, and what was longer before is erased behind it.
-            err.write(f"\r{title}  {bar}  {counted}  {seconds:.0f} s\x1b[K" + ("\n" if last else ""))
+            err.write(
+                f"\r{title}  {bar}  {counted}  {seconds:.0f} s\x1b[K" + ("\n" if last else "")
+            )
         err.flush()
 
 

@@ -45,5 +45,4 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _banner(target: str, config: Config, terminal: Terminal) -> None:
-    ...
+def _banner(target: str, config: Config, terminal: Terminal) -> None: ...

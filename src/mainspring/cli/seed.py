@@ -43,12 +43,12 @@ async def _seed(app: App, seeder: Callable[..., Awaitable[None]], bars: Bars) ->
         await seeder(**_given(app, seeder, session, bars))
 
 
-def _given(
-    app: App, seeder: Callable[..., Any], session: Session, bars: Bars
-) -> dict[str, Any]:
+def _given(app: App, seeder: Callable[..., Any], session: Session, bars: Bars) -> dict[str, Any]:
     """The function's arguments, each by its type; services are what is left."""
     from mainspring.app import Progress  # noqa: PLC0415  # as above
 
     hints = {name: kind for name, kind in get_type_hints(seeder).items() if name != "return"}
     known: dict[Any, Any] = {type(session): session, Progress: bars}
-    return {n: known[kind] if kind in known else app.services.get(kind) for n, kind in hints.items()}
+    return {
+        n: known[kind] if kind in known else app.services.get(kind) for n, kind in hints.items()
+    }

@@ -73,7 +73,7 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     binding = Binding(signature, shared.providers)
     needs = _needs(route, signature, shared.providers)
     route.in_place = (
-        not (needs.unit or needs.principal or binding.waits or route.limit)
+        not (needs.unit or needs.principal or binding.waits or route.limit or route.decompress)
         and never_waits(route.endpoint)
         and not signature.of("form")
     )
