@@ -22,6 +22,7 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http.layers.deadline import bound
+from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.origin import Origins
 from mainspring.http.layers.permit import identify, permit
 from mainspring.http.layers.protect import Hosts, Protection
@@ -90,11 +91,16 @@ def _permit(app: App, route: Route, _needs: Needs) -> Layer | None:
     return permit(route.allow, challenge=challenge)
 
 
+def _decompress(_app: App, route: Route, _needs: Needs) -> Layer | None:
+    return decompressing if route.decompress else None
+
+
 PIPELINE: tuple[Callable[[App, Route, Needs], Layer | None], ...] = (
     _deadline,
     _transact,
     _identify,
     _permit,
+    _decompress,
 )
 
 

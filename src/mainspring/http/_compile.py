@@ -71,7 +71,7 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     route, binding, needs = _prepared(declared, shared, shared.providers)
     signature = binding.signature
     route.in_place = (
-        not (needs.unit or needs.principal or binding.waits or route.limit)
+        not (needs.unit or needs.principal or binding.waits or route.limit or route.decompress)
         and never_waits(route.endpoint)
         and not signature.of("form")
     )

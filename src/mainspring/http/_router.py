@@ -32,6 +32,7 @@ class RouteOptions(TypedDict, total=False):
             as long as it takes.
         limit: a rate per caller, such as `10/minute`.
         body_limit_bytes: larger bodies get 413; the application's (1 MiB) by default.
+        decompress: take compressed bodies; the limit is of the bytes that come out.
         status: of a plain result, when not 200.
         cpu: run a `def` function in a process instead of a thread.
         hidden: leave it out of the API description.
@@ -44,6 +45,7 @@ class RouteOptions(TypedDict, total=False):
     deadline: timedelta | None
     limit: str
     body_limit_bytes: int
+    decompress: bool
     status: int
     cpu: bool
     hidden: bool
@@ -103,6 +105,7 @@ class Router:
             deadline=options.get("deadline", UNSET),
             limit=options.get("limit", ""),
             body_limit_bytes=options.get("body_limit_bytes", 0),
+            decompress=options.get("decompress", False),
             status=options.get("status"),
             cpu=options.get("cpu", False),
             hidden=options.get("hidden", False),

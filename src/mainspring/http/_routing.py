@@ -119,6 +119,7 @@ class Route:
         deadline: how long it may take; None for as long as it likes (streams, sockets).
         limit: a rate such as `10/minute`; empty for none.
         body_limit_bytes: the largest body that it takes.
+        decompress: it takes bodies with a `Content-Encoding`.
         cpu: run a `def` endpoint in a process pool instead of a thread.
         status: of a plain answer; None for 200, or 204 when nothing is returned.
         hidden: not in the API description.
@@ -136,6 +137,7 @@ class Route:
     deadline: timedelta | None = None
     limit: str = ""
     body_limit_bytes: int = 0
+    decompress: bool = False
     cpu: bool = False
     status: int | None = None
     hidden: bool = False
