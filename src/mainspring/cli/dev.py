@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mainspring import settings as settings_module
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete
+from mainspring.cli._database import complete, has_migrations
 from mainspring.cli._project import find_project
 from mainspring.cli._serving import takes_server
 from mainspring.cli.migrate import bring_up
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     project = find_project(options.app)
     project.enter()
     config = prepared(project, options)
-    if any(MIGRATIONS.glob("*.py")):
+    if has_migrations():
         # Without the application: it is the server's to import, each time that it changed.
         for migration in complete(bring_up(settings_module.load())):
             terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
