@@ -28,6 +28,29 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         yield database
 
 
+async def require_migrated(settings: Settings) -> None:
+    """Raise unless the database answers and has every migration of the project.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+        UnappliedMigrations: it lacks some, so that tables or columns would be missing.
+    """
+    from mainspring.migrations import UnappliedMigrations, pending  # noqa: PLC0415  # as above
+
+    async with opened(settings) as database:
+        await database.ping()
+        missing = await pending(database, MIGRATIONS) if has_migrations() else []
+    if missing:
+        raise UnappliedMigrations(
+            f"the database lacks {', '.join(map(str, missing))}", fix="mainspring migrate"
+        )
+
+
+def has_migrations() -> bool:
+    """Whether the project has any; looking for them must not make their folder."""
+    return any(MIGRATIONS.glob("*.py"))
+
+
 def complete(work: Coroutine[Any, Any, T]) -> T:
     """The result of the coroutine, on an event loop of its own."""
     return asyncio.run(work)

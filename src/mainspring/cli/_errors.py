@@ -27,3 +27,9 @@ class NothingToSeed(ConfigError):
     """The application declares no seed data."""
 
     code = "cli.no-seed"
+
+
+class NoAccounts(ConfigError):
+    """The application has no accounts, so none can be made."""
+
+    code = "cli.no-accounts"

@@ -37,6 +37,9 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "rollback": "undo the last migrations",
         "seed": "fill the database with the application's seed data",
     },
+    "Accounts": {
+        "createsuperuser": "make an account that may do everything",
+    },
 }
 """Every command by purpose, with the line that describes it; the module has its name."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import FAILED, OK, takes_application, takes_json
+from mainspring.cli._database import complete, require_migrated
 from mainspring.cli._deployment import Row, deployment
 from mainspring.cli._errors import BrokenApplication, UsageError
 from mainspring.cli._project import find_project, load
@@ -59,6 +60,7 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
     yield Row("the settings can be read")
     yield _compiled(app)
     if options.deploy:
+        yield _migrated(app)
         yield from deployment(settings, development=read_env_file(Path(".env")))
 
 
@@ -68,6 +70,14 @@ def _compiled(app: App) -> Row:
     except MainspringError as exc:
         return Row("", exc.finding)
     return Row(f"{count} routes can be served, and each says who may use it")
+
+
+def _migrated(app: App) -> Row:
+    try:
+        complete(require_migrated(app.settings))
+    except MainspringError as exc:
+        return Row("", exc.finding)
+    return Row("the database answers and has every migration")
 
 
 def _facts(rows: list[Row]) -> dict[str, list[object]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from mainspring import settings as settings_module
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete
-from mainspring.cli._project import find_project, load
+from mainspring.cli._database import complete, has_migrations
+from mainspring.cli._project import find_project
 from mainspring.cli._serving import takes_server
 from mainspring.cli.migrate import bring_up
 from mainspring.cli.serve import prepared
@@ -37,12 +38,26 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     project = find_project(options.app)
     project.enter()
     config = prepared(project, options)
-    if any(MIGRATIONS.glob("*.py")):
-        for migration in complete(bring_up(load(project))):
+    if has_migrations():
+        # Without the application: it is the server's to import, each time that it changed.
+        for migration in complete(bring_up(settings_module.load())):
             terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
-    _banner(project.target, config, terminal)
+    for name, place in places(config).items():
+        terminal.say(f"{terminal.paint(name, 'bold')}  {terminal.paint(place, 'cyan')}")
+    terminal.say(terminal.paint("Ctrl-C stops it", "dim"))
+    terminal.out.flush()
     serve_until_stopped(project.target, config=config)
     return OK
 
 
-def _banner(target: str, config: Config, terminal: Terminal) -> None: ...
+def places(config: Config) -> dict[str, str]:
+    """Where a browser finds what; empty if only the server will know."""
+    if config.uds is not None or config.fd is not None or config.port == 0:
+        return {}
+    host = "127.0.0.1" if config.host in _EVERYWHERE else config.host
+    host = f"[{host}]" if ":" in host else host
+    start = f"{'https' if config.ssl_certfile else 'http'}://{host}:{config.port}"
+    return {"app ": start, "docs": f"{start}/docs"}
+
+
+_EVERYWHERE: Final = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete, opened
+from mainspring.cli._database import MIGRATIONS, complete, has_migrations, opened
 from mainspring.cli._project import open_application
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from mainspring.migrations import NoChanges  # noqa: PLC0415  # Alembic is heavy
 
     app = open_application(options.app)
-    first = not any(MIGRATIONS.glob("*.py"))
+    first = not has_migrations()
     message = options.message or ("create the tables" if first else "change the tables")
     try:
         path = complete(_write(app, message, empty=options.empty))

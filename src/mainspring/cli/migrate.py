@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete, opened
+from mainspring.cli._database import MIGRATIONS, complete, has_migrations, opened
 from mainspring.cli._project import open_application
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run what is pending and name it."""
-    done = complete(bring_up(open_application(options.app).settings, target=options.target))
+    app = open_application(options.app)
+    if not has_migrations():
+        terminal.say("there are no migrations yet: mainspring makemigrations writes the first")
+        return OK
+    done = complete(bring_up(app.settings, target=options.target))
     for migration in done:
         terminal.say(f"{terminal.paint('✓', 'green')} {migration}")
     if not done:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_type_hints
+import os
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
+from mainspring.app import Progress
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import complete
+from mainspring.cli._database import complete, require_migrated
 from mainspring.cli._errors import NothingToSeed
 from mainspring.cli._progress import Bars
 from mainspring.cli._project import open_application
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mainspring.app import App
     from mainspring.cli._command import Parser
@@ -27,6 +29,8 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the function that the application declared, in one unit of work."""
+    # Nobody else waits for this loop, so a seed may keep it busy without being reported.
+    os.environ.setdefault("MAINSPRING_BLOCKED_LOOP_AFTER", "1d")
     app = open_application(options.app)
     if app.seeder is None:
         raise NothingToSeed(
@@ -39,16 +43,24 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 async def _seed(app: App, seeder: Callable[..., Awaitable[None]], bars: Bars) -> None:
+    await require_migrated(app.settings)
     async with app.running(), app.database.unit() as session:
-        await seeder(**_given(app, seeder, session, bars))
+        await seeder(**_given(app, seeder, _by_type(app, session, bars)))
 
 
-def _given(app: App, seeder: Callable[..., Any], session: Session, bars: Bars) -> dict[str, Any]:
-    """The function's arguments, each by its type; services are what is left."""
-    from mainspring.app import Progress  # noqa: PLC0415  # as above
-
-    hints = {name: kind for name, kind in get_type_hints(seeder).items() if name != "return"}
+def _by_type(app: App, session: Session, bars: Bars) -> dict[Any, Any]:
     known: dict[Any, Any] = {type(session): session, Progress: bars}
+    if app.identity is not None:
+        accounts = app.identity.accounts(session)
+        known[type(accounts)] = accounts
+    return known
+
+
+def _given(app: App, seeder: Callable[..., Any], known: Mapping[Any, Any]) -> dict[str, Any]:
+    """The function's arguments, each by its type; services are what is left."""
+    hints = get_type_hints(seeder)
+    hints.pop("return", None)
+    kinds = {name: get_origin(hint) or hint for name, hint in hints.items()}
     return {
-        n: known[kind] if kind in known else app.services.get(kind) for n, kind in hints.items()
+        n: known[kind] if kind in known else app.services.get(kind) for n, kind in kinds.items()
     }

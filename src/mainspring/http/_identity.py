@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mainspring.auth import Proof
     from mainspring.auth._keys import SigningKey
-    from mainspring.data import UnitOfWork
+    from mainspring.data import Session, UnitOfWork
     from mainspring.http._request import Request
     from mainspring.http._routing import Route
     from mainspring.services import Services
@@ -42,11 +42,13 @@ class Identity:
     Attributes:
         identification: finds the principal of a request.
         providers: what handlers may ask for by type.
+        accounts: the same for whoever has a session and no request, such as a command.
         keyless: tokens would be signed with a key that the next start forgets.
     """
 
     identification: Identification[Any]
     providers: Mapping[Any, Provider]
+    accounts: Callable[[Session], Accounts[Any]]
     keyless: bool = False
 
     def check(self, route: Route, *, principal: bool) -> None:
@@ -91,9 +93,8 @@ def identity(
     identification = Identification([proof for proof, _ in opened], user_type, read=read)
     tokens = next((tokens for _, tokens in opened if tokens is not None), None)
 
-    def accounts(request: Request) -> Accounts[Any]:
+    def accounts(session: Session) -> Accounts[Any]:
         passwords = services.get(Passwords)
-        session = request.unit.session
         return Accounts(session, passwords=passwords, user_type=user_type, read=read)
 
     def unknown() -> Exception:
@@ -102,11 +103,12 @@ def identity(
     user = Provider(_user, unit=True, principal=True, absent=unknown)
     given: dict[Any, Provider] = dict.fromkeys(_up_to_user(user_type), user)
     given[Principal] = Provider(lambda request: request.principal, principal=True, absent=unknown)
-    given[Accounts] = given[Accounts[user_type]] = Provider(accounts, unit=True)  # type: ignore[valid-type]  # a key, made when the type is known
+    asked = Provider(lambda request: accounts(request.unit.session), unit=True)
+    given[Accounts] = given[Accounts[user_type]] = asked  # type: ignore[valid-type]  # a key, made when the type is known
     if tokens is not None:
         given[Tokens] = Provider(lambda _: tokens)
     keyless = tokens is not None and not settings.secret_key and not settings.debug
-    return Identity(identification, given, keyless=keyless)
+    return Identity(identification, given, accounts, keyless=keyless)
 
 
 def _user(request: Request) -> Any:
