@@ -71,6 +71,12 @@ def nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "may_block(reason): the loop is blocked on purpose; nobody watches for it"
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:
     if collector.istestfunction(obj, name) and iscoroutinefunction(_inner(obj)):
