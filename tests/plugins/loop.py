@@ -45,9 +45,11 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 async def no_task_outlives_the_test() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    # A cancelled task needs a turn of the loop to end; what still runs after that has no owner.
-    await asyncio.sleep(0)
-    left = [task for task in asyncio.all_tasks() - before if not _is_the_runners(task)]
+    left = {task for task in asyncio.all_tasks() - before if not _is_the_runners(task)}
+    if left:
+        # A task that is on its way out may still have something to close; one that has no owner
+        # is there after a second too.
+        _, left = await asyncio.wait(left, timeout=1)
     if left:
         names = "\n".join(f"  {task!r}" for task in left)
         pytest.fail(f"{len(left)} task(s) outlived the test:\n{names}", pytrace=False)
@@ -67,6 +69,12 @@ def nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
             for place in _MAY_BLOCK_IN:
                 function.can_block_in(*place.split(":"))
         yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "may_block(reason): the loop is blocked on purpose; nobody watches for it"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
