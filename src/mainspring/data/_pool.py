@@ -155,7 +155,8 @@ class Pool:
             telemetry.emit("data.pool.exhausted", size=self._size, seconds=limit)
             waiter.set_exception(
                 PoolExhausted(
-                    f"all {self._size} connections stayed in use for {limit:.1f} s",
+                    f"no connection became free in {limit:.1f} s: of {self._size},"
+                    f" {self._opening} were being opened and the others in use",
                     fix="shorten what units do while they are open, or raise `pool_size`",
                 )
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from mainspring import deadline
 from mainspring.data import WriterBusy
 from mainspring.migrations._errors import MigrationError
 from mainspring.migrations._lock import ask_until
@@ -60,7 +61,8 @@ def _begin_alone(raw: Any, *, wait: timedelta) -> None:
         return True
 
     raw.writes = True
-    ask_until(ask, wait=wait)
+    with deadline.within(wait):
+        ask_until(ask, wait=wait)
 
 
 def _counters(connection: Connection) -> dict[str, int]:
