@@ -16,7 +16,7 @@ from mainspring.auth import (
     Unacceptable,
 )
 from mainspring.auth._names import normalize_email, normalize_username
-from mainspring.data import Session
+from mainspring.data import IntegrityError, Session
 from tests.auth.conftest import run_sql
 from tests.auth.members import Member
 
@@ -408,3 +408,18 @@ def test_a_name_that_cannot_be_seen_is_refused(written) -> None:
     with pytest.raises(Unacceptable) as caught:
         normalize_username(written)
     assert caught.value.field == "username"
+
+
+async def test_a_column_of_the_applications_own_is_not_called_taken(database, accounts_in) -> None:
+    await join(database, accounts_in, nickname="jay")
+    unit = database.unit()
+    with pytest.raises(IntegrityError):
+        await accounts_in(unit.session).register(
+            email="joan@example.org", password=SECRET, nickname="jay"
+        )
+    await unit.rollback()
+    joan = await join(database, accounts_in, "joan")
+    unit = database.unit()
+    with pytest.raises(IntegrityError):
+        await accounts_in(unit.session).update(joan, nickname="jay")
+    await unit.rollback()
