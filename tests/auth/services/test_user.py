@@ -9,7 +9,7 @@ from sqlalchemy import MetaData
 
 from mainspring.auth import User
 from mainspring.data import IntegrityError, foreign_key, select
-from tests.auth.conftest import TABLES
+from tests.auth.clients import TABLES
 from tests.auth.members import Essay, Member
 
 
