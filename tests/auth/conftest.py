@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from sqlalchemy import text
 
 from mainspring.auth import Accounts, Passwords
-from mainspring.data import Database, Model
-from tests.auth.members import CHEAP, Essay, Member, members
+from tests.auth.clients import client_of, opened
+from tests.auth.members import CHEAP, Member, members
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-TABLES = [Member.__table__, Essay.__table__]
+    import httpx
+
+    from mainspring.data import Database
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def database_url(request, tmp_path) -> str:
+    """Of each kind in turn; the tests that ask for it are in `services`."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     return request.getfixturevalue(f"{request.param}_database")
@@ -30,16 +30,6 @@ def database_url(request, tmp_path) -> str:
 def sqlite_url(tmp_path) -> str:
     """For behaviour that has nothing to do with the kind of database."""
     return f"sqlite:///{tmp_path / 'test.db'}"
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        async with database.unit() as db:
-            connection = await db.connection()
-            await connection.run_sync(Model.metadata.drop_all, tables=TABLES)
-            await connection.run_sync(Model.metadata.create_all, tables=TABLES)
-        yield database
 
 
 @pytest.fixture
@@ -66,23 +56,8 @@ def accounts_in(database, passwords):
     return make
 
 
-@asynccontextmanager
-async def client_of(app) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.running(),
-        httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
-    ):
-        yield client
-
-
 @pytest.fixture
 async def client(database, database_url) -> AsyncIterator[httpx.AsyncClient]:
     """The application on each kind of database."""
     async with client_of(members(database_url)) as client:
         yield client
-
-
-async def run_sql(database: Database, statement: str, **values: object) -> None:
-    async with database.unit() as db:
-        await db.execute(text(statement), values)

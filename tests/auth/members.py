@@ -34,7 +34,7 @@ CHEAP = Cost(memory_kib=64, passes=1)
 
 class Member(User):
     bio: Mapped[str] = column(max_length=500, default="")
-    nickname: Mapped[str | None] = column(max_length=40, index=True)
+    nickname: Mapped[str | None] = column(max_length=40, unique=True)
 
 
 class Essay(Model):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from mainspring.app import App
@@ -22,9 +20,8 @@ from mainspring.auth import (
     signed_in,
 )
 from mainspring.settings import Secret, Settings
-from tests.auth.conftest import client_of, opened
+from tests.auth.clients import JANE, bearing, client_of, opened, registered
 from tests.auth.members import CHEAP, KEY, Member, members
-from tests.auth.test_flow import JANE, bearing, registered
 
 
 async def nothing() -> None: ...
@@ -144,37 +141,6 @@ async def test_a_login_that_cannot_be_hashed_is_a_503_that_says_when_to_return(s
         assert answer.json()["type"] == "auth.hashing-busy"
         go_on.set()
         assert (await first).status_code == 200
-
-
-@asynccontextmanager
-async def sending_slowly(client: httpx.AsyncClient, path: str, **options):
-    """A request whose body does not end before the block does."""
-    began, finish = asyncio.Event(), asyncio.Event()
-
-    async def body():
-        yield b'{"bio": '
-        began.set()
-        await finish.wait()
-        yield b'"slow"}'
-
-    sending = asyncio.create_task(client.put(path, content=body(), **options))
-    await began.wait()
-    try:
-        yield sending
-    finally:
-        finish.set()
-        await sending
-
-
-async def test_who_sends_a_body_slowly_keeps_nobody_from_writing(client) -> None:
-    """Who is asking is read before the body; if the unit of work began there, SQLite's one place
-    to write would be taken until the last byte."""
-    jane = await registered(client)
-    headers = bearing(jane["token"]) | {"content-type": "application/json"}
-    async with sending_slowly(client, "/me", headers=headers) as slow:
-        await registered(client, email="joan@example.org", username="joan")
-        assert not slow.done()
-    assert slow.result().json()["bio"] == "slow"
 
 
 async def test_the_passwords_of_an_application_may_be_its_own(sqlite_url) -> None:

@@ -22,7 +22,7 @@ from mainspring.auth._jwt import TokenReader
 from mainspring.auth._keys import derive, derive_all
 from mainspring.auth._tokens import LARGEST_BYTES
 from mainspring.settings import Secret
-from tests.auth.conftest import client_of
+from tests.auth.clients import bearing, client_of, opened, registered
 from tests.auth.members import KEY, members
 
 KEYS = derive_all([Secret(KEY)], purpose="jwt")
@@ -268,9 +268,6 @@ async def test_a_token_that_is_not_exactly_ours_is_refused(tokens, clock, forge)
 
 
 async def test_every_forgery_is_a_401_over_http(sqlite_url) -> None:
-    from tests.auth.conftest import opened
-    from tests.auth.test_flow import bearing, registered
-
     async with opened(sqlite_url), client_of(members(sqlite_url)) as client:
         jane = await registered(client)
         header, claims = parts(jane["token"])

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
 import pytest
 
-from tests.auth.conftest import client_of, run_sql
+from tests.auth.clients import JANE, bearing, client_of, registered, run_sql
 from tests.auth.members import members
-
-JANE = {"email": "Jane@Example.org", "password": "a spring in steel", "username": "jane"}
-
-
-async def registered(client, **changed) -> dict:
-    answer = await client.post("/users", json={**JANE, **changed})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-def bearing(token: str, scheme: str = "Token") -> dict[str, str]:
-    return {"Authorization": f"{scheme} {token}"}
 
 
 async def test_somebody_registers_logs_in_and_reads_who_they_are(client) -> None:
@@ -213,3 +205,34 @@ async def test_an_application_without_its_own_user_has_accounts_too(database, da
         jane = await registered(client)
         answer = await client.get("/me", headers=bearing(jane["token"], "Bearer"))
         assert answer.status_code == 200
+
+
+@asynccontextmanager
+async def sending_slowly(client: httpx.AsyncClient, path: str, **options):
+    """A request whose body does not end before the block does."""
+    began, finish = asyncio.Event(), asyncio.Event()
+
+    async def body():
+        yield b'{"bio": '
+        began.set()
+        await finish.wait()
+        yield b'"slow"}'
+
+    sending = asyncio.create_task(client.put(path, content=body(), **options))
+    await began.wait()
+    try:
+        yield sending
+    finally:
+        finish.set()
+        await sending
+
+
+async def test_who_sends_a_body_slowly_keeps_nobody_from_writing(client) -> None:
+    """Who is asking is read before the body; if the unit of work began there, SQLite's one place
+    to write would be taken until the last byte."""
+    jane = await registered(client)
+    headers = bearing(jane["token"]) | {"content-type": "application/json"}
+    async with sending_slowly(client, "/me", headers=headers) as slow:
+        await registered(client, email="joan@example.org", username="joan")
+        assert not slow.done()
+    assert slow.result().json()["bio"] == "slow"
