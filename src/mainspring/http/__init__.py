@@ -23,6 +23,8 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._sse import Event, EventStream, LastEventId, UnsafeEvent
+from mainspring.http._stream import Stream
 from mainspring.http._transport import SocketClosed, SocketTransport
 from mainspring.http._upload import Upload, UploadClosed
 from mainspring.http._websocket import SocketMisuse, UnexpectedMessage, WebSocket
@@ -37,11 +39,14 @@ __all__ = [
     "Core",
     "Created",
     "Email",
+    "Event",
+    "EventStream",
     "Forbidden",
     "Form",
     "Header",
     "Html",
     "Invalid",
+    "LastEventId",
     "NotFound",
     "Problem",
     "Query",
@@ -54,8 +59,10 @@ __all__ = [
     "SocketClosed",
     "SocketMisuse",
     "SocketTransport",
+    "Stream",
     "Unauthorized",
     "UnexpectedMessage",
+    "UnsafeEvent",
     "UnsafeHeader",
     "Upload",
     "UploadClosed",

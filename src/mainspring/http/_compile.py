@@ -14,6 +14,7 @@ from mainspring.http._response import Response
 from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
 from mainspring.http._signature import Signature, read_signature
+from mainspring.http._stream import as_coroutine, compile_stream, streamed
 from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -75,12 +76,25 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
         and never_waits(route.endpoint)
         and not signature.of("form")
     )
+    encode = _encoder(route, signature, shared)
+    endpoint = as_coroutine(route.endpoint, signature.returns, route.title)
+    if endpoint is not route.endpoint:
+        _check_stays_open(route, signature, shared.providers, "the stream")
+    call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
+    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
+    return route
+
+
+def _encoder(
+    route: Route, signature: Signature, shared: Compilation
+) -> Callable[[Request, Any], Response]:
+    item = streamed(signature.returns)
+    if item is not None:
+        return compile_stream(item, status=route.status, common=shared.common)
     encode, route.json_headers = compile_encoder(
         signature.returns, status=route.status, common=shared.common
     )
-    call = binding.handler(shared.pools.bind(route.endpoint, cpu=route.cpu))
-    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
-    return route
+    return encode
 
 
 def _prepared(
@@ -132,13 +146,20 @@ def _check_socket(route: Route, signature: Signature, providers: Mapping[Any, Pr
             f"{route.title}: the request of a web socket has no body",
             fix="receive it as a message, or mark it with Query()",
         )
+    _check_stays_open(route, signature, providers, "the conversation")
+
+
+def _check_stays_open(
+    route: Route, signature: Signature, providers: Mapping[Any, Provider], what: str
+) -> None:
+    """Refuse what belongs to a transaction to a handler that goes on after it."""
     for parameter in signature.of("provided"):
         provider = providers[parameter.kind]
         if provider.unit and not provider.principal:
             raise RouteError(
-                f"{route.title}: {parameter.name} would hold a transaction for as long as the"
-                " conversation lasts",
-                fix="take the Database and open a unit of work for each message",
+                f"{route.title}: {parameter.name} belongs to a transaction, which cannot last as"
+                f" long as {what}",
+                fix="open a unit of work for each step: `async with app.database.unit() as db`",
             )
 
 
