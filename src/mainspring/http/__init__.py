@@ -9,6 +9,7 @@ from mainspring.http._changes import changes
 from mainspring.http._core import Core
 from mainspring.http._email import Email
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
+from mainspring.http._paths import UnknownPath
 from mainspring.http._problem import (
     BadRequest,
     Conflict,
@@ -25,6 +26,7 @@ from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
 from mainspring.http._sse import Event, EventStream, LastEventId, UnsafeEvent
 from mainspring.http._stream import Stream
+from mainspring.http._templates import Template
 from mainspring.http._transport import SocketClosed, SocketTransport
 from mainspring.http._upload import Upload, UploadClosed
 from mainspring.http._websocket import SocketMisuse, UnexpectedMessage, WebSocket
@@ -60,8 +62,10 @@ __all__ = [
     "SocketMisuse",
     "SocketTransport",
     "Stream",
+    "Template",
     "Unauthorized",
     "UnexpectedMessage",
+    "UnknownPath",
     "UnsafeEvent",
     "UnsafeHeader",
     "Upload",

@@ -15,6 +15,7 @@ from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
 from mainspring.http._signature import Signature, read_signature
 from mainspring.http._stream import as_coroutine, compile_stream, streamed
+from mainspring.http._templates import may_be_template, rendered
 from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mainspring.http._pipeline import Handler, Layer
     from mainspring.http._request import Request
     from mainspring.http._response import Header
+    from mainspring.http._templates import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Compilation:
         deadline: of routes that do not say.
         body_limit_bytes: of routes that do not say.
         common: headers of every answer.
+        pages: what renders templates; None for an application without any.
     """
 
     providers: Mapping[Any, Provider]
@@ -59,6 +62,7 @@ class Compilation:
     deadline: timedelta | None
     body_limit_bytes: int
     common: tuple[Header, ...]
+    pages: Pages | None = None
 
 
 def compile_route(declared: Route, shared: Compilation) -> Route:
@@ -81,8 +85,28 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     if endpoint is not route.endpoint:
         _check_stays_open(route, signature, shared.providers, "the stream")
     call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
-    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
+    route.answer = compose(_layers(route, needs, shared), _answering(route, call, encode, shared))
     return route
+
+
+def _answering(
+    route: Route,
+    call: Callable[[Request], Awaitable[Any]],
+    encode: Callable[[Request, Any], Response],
+    shared: Compilation,
+) -> Handler:
+    signature = route.signature
+    if signature is None or not may_be_template(signature.returns):
+        return _encoded(call, encode)
+    if shared.pages is not None:
+        route.in_place = route.in_place and not shared.pages.reload
+        return rendered(call, encode, shared.pages)
+    if signature.returns is not Any:
+        raise RouteError(
+            f"{route.title}: it answers with a template, and the application has none",
+            fix='say where they are: app.templates("templates")',
+        )
+    return _encoded(call, encode)
 
 
 def _encoder(
