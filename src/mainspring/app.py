@@ -18,6 +18,7 @@ from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
 from mainspring.http._compile import Compilation, compile_route
 from mainspring.http._core import Core
+from mainspring.http._paths import Paths
 from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
@@ -31,13 +32,23 @@ from mainspring.observe import Logs, Watchdog
 from mainspring.services import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from mainspring.auth import JwtProof, Proof, User
     from mainspring.data import Database
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
+    from mainspring.http._jinja import Templates
     from mainspring.http._pipeline import Layer
     from mainspring.http._response import Response
     from mainspring.http._routing import Route
@@ -143,6 +154,9 @@ class App(Router):
         self._proofs = proofs
         self._database: Database | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
+        self.template_globals: dict[str, Any] = {}
+        self._pages: Templates | None = None
+        self._paths: Paths | None = None
         self._logs: Logs | None = None
         self._core: Core | None = None
         self._pools: Pools | None = None
@@ -203,12 +217,54 @@ class App(Router):
         self.seeder = function
         return function
 
+    def templates(
+        self,
+        *folders: str | Path,
+        filters: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Templates:
+        """Say where the templates of `Template("page.html", …)` are.
+
+        All of them are read at start. With `DEBUG` they are read again when they change.
+
+        Args:
+            folders: the first that has a template wins.
+            filters: functions for `{{ value | name }}`.
+
+        Returns:
+            What renders them, for mail and other texts that are no answers.
+
+        Raises:
+            TemplateError: a folder does not exist.
+        """
+        # Jinja takes 20 ms to load, which only applications with templates should pay.
+        jinja = import_module("mainspring.http._jinja")
+        self.template_globals["path_for"] = jinja.bound_path_for(self.path_for)
+        pages: Templates = jinja.Templates(folders, reload=self.settings.debug, filters=filters)
+        self._pages = pages
+        return pages
+
+    def path_for(self, name: str, /, **parameters: Any) -> str:
+        """The path of a route, such as `/notes/3` for `path_for("read_note", id=3)`.
+
+        Args:
+            name: of the route, which is its handler's unless it has another.
+            parameters: of the pattern; all others become the query.
+
+        Raises:
+            UnknownPath: no route, or several, have the name; a parameter is missing or would
+                not come back as the same value.
+        """
+        if self._paths is None:
+            self._paths = Paths(self.core.declared)
+        return self._paths.path_for(name, **parameters)
+
     def compile(self) -> Core:
         """Check every declaration and compose every pipeline; opens nothing.
 
         Raises:
             UndeclaredPolicy: a route does not say who may use it; names all of them.
             RouteError: a route cannot be bound.
+            TemplateError: a template cannot be read, or uses one that does not exist.
         """
         bare = [route for route in self.routes if route.allow is None]
         if bare:
@@ -225,7 +281,10 @@ class App(Router):
             deadline=settings.deadline,
             body_limit_bytes=settings.body_limit_bytes,
             common=protection.headers,
+            pages=self._pages,
         )
+        if self._pages is not None:
+            self._pages.check(self.template_globals)
         self._logs = Logs.of(settings)
         self._core = Core(
             [compile_route(route, shared) for route in self.routes],

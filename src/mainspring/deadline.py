@@ -48,6 +48,11 @@ def end(token: Token[float | None]) -> None:
     _expires.reset(token)
 
 
+def lift() -> None:
+    """Forget the budget in this context: for what goes on after the work that had it."""
+    _expires.set(None)
+
+
 @contextmanager
 def within(span: timedelta) -> Iterator[None]:
     """Narrow the budget for a block; a block can never widen it.

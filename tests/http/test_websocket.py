@@ -32,7 +32,7 @@ from mainspring.http._transport import Inbox
 from mainspring.settings import Settings
 from tests.auth.conftest import opened
 from tests.auth.members import Essay, Member
-from tests.http.asgi_servers import on_granian, on_hypercorn, on_uvicorn
+from tests.http.every_server import on_granian, on_hypercorn, on_uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

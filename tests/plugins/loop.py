@@ -29,6 +29,8 @@ _MAY_BLOCK_IN = {
     " once for each new connection",
     "mainspring/data/sqlite.py:_place": "looks for the folder of the file, once for each database",
     "mainspring/data/sqlite.py:close": "removes an in-memory database's folder, once for each",
+    "mainspring/http/_jinja.py:__init__": "looks for the folders, before the application starts",
+    "mainspring/http/_jinja.py:check": "reads every template, before the application starts",
     "mainspring/observe/_writer.py:close": "writes the last lines when the application ends",
 }
 

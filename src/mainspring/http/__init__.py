@@ -9,6 +9,7 @@ from mainspring.http._changes import changes
 from mainspring.http._core import Core
 from mainspring.http._email import Email
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
+from mainspring.http._paths import UnknownPath
 from mainspring.http._problem import (
     BadRequest,
     Conflict,
@@ -23,6 +24,9 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._sse import Event, EventStream, LastEventId, UnsafeEvent
+from mainspring.http._stream import Stream
+from mainspring.http._templates import Template
 from mainspring.http._transport import SocketClosed, SocketTransport
 from mainspring.http._upload import Upload, UploadClosed
 from mainspring.http._websocket import SocketMisuse, UnexpectedMessage, WebSocket
@@ -37,11 +41,14 @@ __all__ = [
     "Core",
     "Created",
     "Email",
+    "Event",
+    "EventStream",
     "Forbidden",
     "Form",
     "Header",
     "Html",
     "Invalid",
+    "LastEventId",
     "NotFound",
     "Problem",
     "Query",
@@ -54,8 +61,12 @@ __all__ = [
     "SocketClosed",
     "SocketMisuse",
     "SocketTransport",
+    "Stream",
+    "Template",
     "Unauthorized",
     "UnexpectedMessage",
+    "UnknownPath",
+    "UnsafeEvent",
     "UnsafeHeader",
     "Upload",
     "UploadClosed",

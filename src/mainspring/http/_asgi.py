@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from mainspring import telemetry
 from mainspring.http._asgi_socket import serve_socket
 from mainspring.http._body import WholeBody
 from mainspring.http._problem import Problem
 from mainspring.http._request import Request
+from mainspring.http._sse import close
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
     from contextlib import AbstractAsyncContextManager
 
     from mainspring.http._body import Body
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     Scope = Message
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+
+
+T = TypeVar("T")
 
 
 class Application(Protocol):
@@ -96,28 +101,38 @@ async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -
 async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
     request = _request(scope, receive)
     route = core.route(request)
-    if route.in_place:
-        response = await core.answer(request)
-    else:
-        found = await _answer_or_leave(core, request, receive)
-        if found is None:
-            return
-        response = found
-    await _send(response, request, send)
-
-
-async def _answer_or_leave(core: Core, request: Request, receive: Receive) -> Response | None:
-    """The answer, or None if the client left first, which cancels the handler."""
-    answering = asyncio.ensure_future(core.answer(request))
+    response = await core.answer(request) if route.in_place else None
+    if response is not None and isinstance(response.body, bytes):
+        await _send(response, response.body, request, send)
+        return
+    # One for all of it: once its receive was cancelled, Granian takes every client for gone.
     watching = asyncio.ensure_future(_disconnect(request.body, receive))
     try:
-        await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-        return answering.result() if answering.done() else None
+        if response is None:
+            response = await _unless(watching, core.answer(request))
+        if response is None:
+            return
+        if isinstance(response.body, bytes):
+            await _send(response, response.body, request, send)
+        else:
+            # Servers do not agree on whether sending to nobody is an error.
+            await _unless(watching, _stream(response, response.body, request, send))
     finally:
-        for task in (answering, watching):
-            if not task.done():
-                task.cancel()
-        await asyncio.gather(answering, watching, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, T]) -> T | None:
+    """What the work gives; None if the client leaves first, which cancels it."""
+    working = asyncio.ensure_future(work)
+    both: set[asyncio.Future[Any]] = {working, gone}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
 
 
 async def _disconnect(body: Body, receive: Receive) -> None:
@@ -154,28 +169,32 @@ def _request(scope: Scope, receive: Receive) -> Request:
     )
 
 
-async def _send(response: Response, request: Request, send: Send) -> None:
-    body = response.body
-    start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
-    if isinstance(body, bytes):
-        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
-        await send(start)
-        await send(
-            {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
-        )
-        return
-    await send(start)
-    await _stream(body, send)
+def _start(response: Response) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": response.status,
+        "headers": response.headers,
+    }
 
 
-async def _stream(body: AsyncIterator[bytes], send: Send) -> None:
-    async with AsyncExitStack() as stack:
-        close = getattr(body, "aclose", None)
-        if close is not None:
-            stack.push_async_callback(close)
-        async for part in body:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+async def _send(response: Response, body: bytes, request: Request, send: Send) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({**_start(response), "headers": [*response.headers, length]})
+    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+
+async def _stream(
+    response: Response, body: AsyncIterator[bytes], request: Request, send: Send
+) -> None:
+    telemetry.current.set(request)
+    try:
+        await send(_start(response))
+        if request.method != "HEAD":
+            async for part in body:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    finally:
+        await close(body)
 
 
 async def _lifespan(app: Application, receive: Receive, send: Send) -> None:

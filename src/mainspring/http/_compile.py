@@ -14,6 +14,8 @@ from mainspring.http._response import Response
 from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
 from mainspring.http._signature import Signature, read_signature
+from mainspring.http._stream import as_coroutine, compile_stream, streamed
+from mainspring.http._templates import may_be_template, rendered
 from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mainspring.http._pipeline import Handler, Layer
     from mainspring.http._request import Request
     from mainspring.http._response import Header
+    from mainspring.http._templates import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Compilation:
         deadline: of routes that do not say.
         body_limit_bytes: of routes that do not say.
         common: headers of every answer.
+        pages: what renders templates; None for an application without any.
     """
 
     providers: Mapping[Any, Provider]
@@ -58,6 +62,7 @@ class Compilation:
     deadline: timedelta | None
     body_limit_bytes: int
     common: tuple[Header, ...]
+    pages: Pages | None = None
 
 
 def compile_route(declared: Route, shared: Compilation) -> Route:
@@ -75,12 +80,45 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
         and never_waits(route.endpoint)
         and not signature.of("form")
     )
+    encode = _encoder(route, signature, shared)
+    endpoint = as_coroutine(route.endpoint, signature.returns, route.title)
+    if endpoint is not route.endpoint:
+        _check_stays_open(route, signature, shared.providers, "the stream")
+    call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
+    route.answer = compose(_layers(route, needs, shared), _answering(route, call, encode, shared))
+    return route
+
+
+def _answering(
+    route: Route,
+    call: Callable[[Request], Awaitable[Any]],
+    encode: Callable[[Request, Any], Response],
+    shared: Compilation,
+) -> Handler:
+    signature = route.signature
+    if signature is None or not may_be_template(signature.returns):
+        return _encoded(call, encode)
+    if shared.pages is not None:
+        route.in_place = route.in_place and not shared.pages.reload
+        return rendered(call, encode, shared.pages)
+    if signature.returns is not Any:
+        raise RouteError(
+            f"{route.title}: it answers with a template, and the application has none",
+            fix='say where they are: app.templates("templates")',
+        )
+    return _encoded(call, encode)
+
+
+def _encoder(
+    route: Route, signature: Signature, shared: Compilation
+) -> Callable[[Request, Any], Response]:
+    item = streamed(signature.returns)
+    if item is not None:
+        return compile_stream(item, status=route.status, common=shared.common)
     encode, route.json_headers = compile_encoder(
         signature.returns, status=route.status, common=shared.common
     )
-    call = binding.handler(shared.pools.bind(route.endpoint, cpu=route.cpu))
-    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
-    return route
+    return encode
 
 
 def _prepared(
@@ -132,13 +170,20 @@ def _check_socket(route: Route, signature: Signature, providers: Mapping[Any, Pr
             f"{route.title}: the request of a web socket has no body",
             fix="receive it as a message, or mark it with Query()",
         )
+    _check_stays_open(route, signature, providers, "the conversation")
+
+
+def _check_stays_open(
+    route: Route, signature: Signature, providers: Mapping[Any, Provider], what: str
+) -> None:
+    """Refuse what belongs to a transaction to a handler that goes on after it."""
     for parameter in signature.of("provided"):
         provider = providers[parameter.kind]
         if provider.unit and not provider.principal:
             raise RouteError(
-                f"{route.title}: {parameter.name} would hold a transaction for as long as the"
-                " conversation lasts",
-                fix="take the Database and open a unit of work for each message",
+                f"{route.title}: {parameter.name} belongs to a transaction, which cannot last as"
+                f" long as {what}",
+                fix="open a unit of work for each step: `async with app.database.unit() as db`",
             )
 
 

@@ -57,9 +57,9 @@ class Core:
         sinks: tuple[Sink, ...] = (),
         debug: bool = False,
     ) -> None:
-        known = list(routes)
-        self.routes = Routes(route for route in known if route.kind != "websocket")
-        self.sockets = Routes(route for route in known if route.kind == "websocket")
+        self.declared = tuple(routes)
+        self.routes = Routes(route for route in self.declared if route.kind != "websocket")
+        self.sockets = Routes(route for route in self.declared if route.kind == "websocket")
         self._hosts = hosts
         self._origins = origins
         self._protection = protection

@@ -1,4 +1,4 @@
-"""The servers of others, in the test's own process, each with the application over ASGI."""
+"""The servers that an application runs under, in the test's own process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ import hypercorn.asyncio
 import hypercorn.config
 import uvicorn
 
+from mainspring.serve import Server
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     Serve = Callable[[Any], AbstractAsyncContextManager[int]]
+
+
+@contextlib.asynccontextmanager
+async def on_own(app: Any) -> AsyncIterator[int]:
+    """The port where the built-in server serves."""
+    async with Server(app, port=0) as server:
+        yield server.port
 
 
 @contextlib.asynccontextmanager
@@ -62,11 +71,11 @@ async def on_hypercorn(app: Any) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def on_granian(app: Any) -> AsyncIterator[int]:
     """The port where Granian serves."""
-    from granian.server.embed import Server
+    from granian.server.embed import Server as Granian
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    server = Server(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
+    server = Granian(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
     serving = asyncio.create_task(server.serve())
     before = asyncio.all_tasks()
     try:
@@ -90,3 +99,11 @@ async def _answers(port: int) -> None:
         else:
             writer.close()
             return
+
+
+EVERY: dict[str, Serve] = {
+    "granian": on_granian,
+    "hypercorn": on_hypercorn,
+    "own": on_own,
+    "uvicorn": on_uvicorn,
+}
