@@ -12,11 +12,20 @@ import hypercorn.asyncio
 import hypercorn.config
 import uvicorn
 
+from mainspring.serve import Server
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     Serve = Callable[[Any], AbstractAsyncContextManager[int]]
+
+
+@contextlib.asynccontextmanager
+async def on_mainspring(app: Any) -> AsyncIterator[int]:
+    """The port where our own server serves, without ASGI in between."""
+    async with Server(app, port=0) as server:
+        yield server.port
 
 
 @contextlib.asynccontextmanager

@@ -31,7 +31,7 @@ from mainspring.http._binding import Provider
 from mainspring.http._transport import Inbox
 from mainspring.http.layers.permit import identify
 from mainspring.settings import Settings
-from tests.http.asgi_servers import on_granian, on_hypercorn, on_uvicorn
+from tests.http.asgi_servers import on_granian, on_hypercorn, on_mainspring, on_uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 
     from mainspring.http import Request
 
-SERVERS = {"uvicorn": on_uvicorn, "hypercorn": on_hypercorn, "granian": on_granian}
+SERVERS = {
+    "mainspring": on_mainspring,
+    "uvicorn": on_uvicorn,
+    "hypercorn": on_hypercorn,
+    "granian": on_granian,
+}
 
 pytestmark = pytest.mark.filterwarnings(
     # Granian's and Hypercorn's own housekeeping at the end of a test.

@@ -59,6 +59,7 @@ class Core:
     ) -> None:
         known = list(routes)
         self.routes = Routes(route for route in known if route.kind != "websocket")
+        self.has_sockets = any(route.kind == "websocket" for route in known)
         self.sockets = Routes(route for route in known if route.kind == "websocket")
         self._hosts = hosts
         self._origins = origins

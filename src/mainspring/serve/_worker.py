@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
+from importlib import import_module
 from math import inf
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mainspring.serve._grammar import Target, read_target
+from mainspring.serve._grammar import Head, Target, read_head, read_target
 from mainspring.serve._heads import Heads
 from mainspring.serve._refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mainspring.http._core import Core
     from mainspring.http._forwarded import Proxies
+    from mainspring.http._request import Request
     from mainspring.serve._limits import Limits
     from mainspring.serve._protocol import Connection
 
@@ -24,6 +25,15 @@ _TARGETS_LIMIT: Final = 1024
 _TARGET_BYTES: Final = 256
 _TICK_SECONDS: Final = 0.5
 _TICKS_PER_LIMIT: Final = 4
+
+
+OpenSocket = Callable[["Connection", "Request"], Coroutine[Any, Any, None]]
+
+
+def _socket_opener() -> OpenSocket:
+    # Half of what the server costs to import, and only for applications that have sockets.
+    opener: OpenSocket = import_module("mainspring.serve._socket").lead
+    return opener
 
 
 class Worker:
@@ -58,6 +68,7 @@ class Worker:
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.requests_left: float = inf
+        self.open_socket = _socket_opener() if core.has_sockets else None
         self._retire = retire
         self._closed: Callable[[], None] | None = None
         spans = (limits.header_deadline, limits.keep_alive, limits.body_grace, limits.write_stall)
@@ -100,6 +111,17 @@ class Worker:
                 self.targets.clear()
             self.targets[line] = target
         return target
+
+    def read_head(self, block: bytes, size: int) -> Head:
+        """The header lines between two line ends; `size` counts the request line too.
+
+        Raises:
+            Refusal: 400, 417, 431 or 501.
+        """
+        limits = self.limits
+        if size > limits.header_bytes:
+            raise Refusal(431, f"headers of more than {limits.header_bytes} bytes")
+        return read_head(block[2:-2], count_limit=limits.header_count)
 
     def retire(self) -> None:
         """Ask for a successor: this process has answered as many requests as it should."""
