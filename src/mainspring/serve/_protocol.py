@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         state: what becomes of arriving bytes.
-        deadline: the loop's time at which `expire` is due.
+        deadline: by the worker's `now`, when `expire` is due.
         task: runs the handler, unless the route never waits.
         plain: the current request is an ordinary one of HTTP/1.1, and so is its answer.
         old: the current request is of HTTP/1.0.
@@ -357,23 +357,24 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _grow_head(self, data: bytes) -> None:
-        fresh = self._buffer[-1:] + data
-        self._buffer += data
+        before, deadline = self._buffer, self.deadline
+        self._buffer = whole = before + data
         try:
-            self._check_partial(self._buffer, fresh)
+            # Only a line end can complete a head, so that a byte at a time costs no parsing.
+            if b"\n" not in data or whole.find(b"\r\n\r\n", max(len(before) - 3, 0)) < 0:
+                self._check_partial(whole, b"\r" + data if before.endswith(b"\r") else data)
+                return
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        # Only a line end can complete a head, so that a byte at a time costs no parsing.
-        if b"\n" in data:
-            deadline = self.deadline
-            data, self._buffer = self._buffer, b""
-            self.state = _IDLE
-            self._advance(data)
-            if self.state is _HEAD:
-                self.deadline = deadline
+        self._buffer = b""
+        self.state = _IDLE
+        self._advance(whole)
+        if self.state is _HEAD:
+            self.deadline = deadline
 
     def _check_partial(self, rest: bytes, fresh: bytes) -> None:
+        """Refuse what can no longer become a head. `fresh` is the part not seen before."""
         limits = self.worker.limits
         if len(rest) > limits.request_line_bytes and b"\r\n" not in rest:
             raise Refusal(414, "the request line is too long")
@@ -605,7 +606,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle_since(self) -> float:
-        """The loop's time since when nothing has happened, if the connection is idle."""
+        """Since when nothing has happened, by the worker's `now`, if the connection is idle."""
         worker = self.worker
         return self.deadline - (worker.idle_seconds if self._used else worker.header_seconds)
 

@@ -43,7 +43,7 @@ class Worker:
     60 ns, where arming and cancelling a timer per request costs more than parsing it.
 
     Attributes:
-        now: the loop's time at the last tick.
+        now: what deadlines are measured by: seconds in which the loop was running.
         dated: the Date header of this second, and the name of the header that follows it.
         draining: no connection takes more than the request that it has or is about to get.
     """
@@ -76,12 +76,13 @@ class Worker:
         self._tick_seconds = min(_TICK_SECONDS, shortest / _TICKS_PER_LIMIT)
         self.header_seconds = limits.header_deadline.total_seconds()
         self.idle_seconds = limits.keep_alive.total_seconds()
-        self.now = 0.0
+        self.now = self._ticked = 0.0
         self.dated = b""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Start the clock; `stop` ends it."""
+        self._ticked = self.now = self.loop.time()
         self._tick()
 
     def stop(self) -> None:
@@ -91,7 +92,10 @@ class Worker:
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(self._tick_seconds, self._tick)
-        now = self.now = self.loop.time()
+        at = self.loop.time()
+        # Time in which the loop stood still is not the clients': they could not be heard.
+        now = self.now = self.now + min(at - self._ticked, 2 * self._tick_seconds)
+        self._ticked = at
         # RFC 9110, section 5.6.7: always GMT, whatever the locale is.
         self.dated = b"date: %b\r\ncontent-length: " % formatdate(usegmt=True).encode("ascii")
         for connection in [c for c in self.connections if c.deadline < now]:
@@ -131,7 +135,7 @@ class Worker:
 
     def close_idle(self, *, longer_than_seconds: float, at_most: int | None = None) -> None:
         """Close connections on which nothing has happened for so long, the longest idle first."""
-        latest = self.loop.time() - longer_than_seconds
+        latest = self.now - longer_than_seconds
         idle = [(c.idle_since, c) for c in self.connections if c.idle]
         idle.sort(key=itemgetter(0))
         for since, connection in idle[:at_most]:
