@@ -95,6 +95,13 @@ async def ignore() -> dict[str, bool]:
     return {"ok": True}
 
 
+@app.post("/unread", allow=anyone)
+async def unread() -> dict[str, bool]:
+    """Waits, with a body that it does not read."""
+    await asyncio.sleep(3)
+    return {"ok": True}
+
+
 @app.post("/upload", allow=anyone, body_limit_bytes=64 * 1024 * 1024, deadline=None)
 async def upload(request: Request) -> dict[str, Any]:
     digest, size = hashlib.sha256(), 0

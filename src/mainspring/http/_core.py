@@ -59,6 +59,7 @@ class Core:
     ) -> None:
         self.declared = tuple(routes)
         self.routes = Routes(route for route in self.declared if route.kind != "websocket")
+        self.has_sockets = any(route.kind == "websocket" for route in self.declared)
         self.sockets = Routes(route for route in self.declared if route.kind == "websocket")
         self._hosts = hosts
         self._origins = origins

@@ -18,19 +18,19 @@ from mainspring.serve._server import Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.serve._server import Application
 
-async def work(told: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def work(app: Application, told: Order, channel: socket.socket) -> None:
     """Serve until the parent says stop, or is gone."""
+    reader, writer = await asyncio.open_connection(sock=channel)
     stop = Stop()
     lifeline = asyncio.create_task(_until_end(reader, stop.request), name="lifeline")
     sockets = [socket.socket(fileno=fd) for fd in told.sockets]
     for sock in sockets:
         sock.setblocking(False)
     server = Server(
-        load_application(told.app),
-        config=told.config,
-        sockets=sockets,
-        retire=lambda: writer.write(RETIRE),
+        app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE)
     )
     async with server:
         if told.requests:
@@ -48,15 +48,21 @@ async def _until_end(reader: asyncio.StreamReader, then: Callable[[], None]) -> 
     then()
 
 
-async def _main(fd: int) -> None:
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=fd))
-    told = msgspec.json.decode(await reader.readline(), type=Order)
+def main(fd: int) -> None:
+    """Read the order, load the application, serve.
+
+    Raises:
+        SystemExit: with status 1 if it could not start; the reason was printed.
+    """
+    channel = socket.socket(fileno=fd)
+    with channel.makefile("rb", buffering=0) as lines:
+        told = msgspec.json.decode(lines.readline(), type=Order)
     try:
-        await work(told, reader, writer)
+        run_loop(work(load_application(told.app), told, channel))
     except MainspringError as exc:
         say(str(exc))
         raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
-    run_loop(_main(int(sys.argv[1])))
+    main(int(sys.argv[1]))

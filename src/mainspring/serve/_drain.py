@@ -65,7 +65,7 @@ async def _cancel_all(worker: Worker) -> None:
         return
     telemetry.emit("serve.cancelled", requests=sum(c.task is not None for c in left))
     for connection in left:
-        connection.transport.abort()
+        connection.give_up()
     ends = worker.loop.time() + _CANCEL_SECONDS
     # Rolling back takes as long as it takes the database to answer, within reason.
     while worker.connections and worker.loop.time() < ends:

@@ -31,6 +31,8 @@ class Limits:
         held_bytes: what is read ahead of whoever takes it, per connection: a body that its
             handler has not read, or requests behind the one that is being answered.
         turn: so many pipelined requests are answered before other connections get their turn.
+        ping_interval: a web socket on which nothing happens is pinged after so long; 0 for never.
+        ping_timeout: how long the answer may take.
         half_close: how long a request goes on after its client has said that it sends no
             more. Zero: such a client is gone, as almost all of them are.
         connections: open at once; further ones wait in the kernel's queue. 0 for as many as
@@ -54,6 +56,8 @@ class Limits:
     chunk_extension_bytes: int = 4 * _KIB
     held_bytes: int = 64 * _KIB
     turn: int = 32
+    ping_interval: timedelta = timedelta(seconds=20)
+    ping_timeout: timedelta = timedelta(seconds=20)
     half_close: timedelta = timedelta(0)
     connections: int = 0
     requests: int = 0
@@ -79,5 +83,5 @@ class Limits:
 
 
 _MAY_BE_ZERO = frozenset(
-    {"half_close", "connections", "requests", "requests_jitter", "drain", "drain_idle"}
+    {"ping_interval", "half_close", "connections", "requests", "requests_jitter", "drain", "drain_idle"}
 )

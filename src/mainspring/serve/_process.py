@@ -9,13 +9,13 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from mainspring.serve._application import load_application
 from mainspring.serve._server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mainspring.serve._config import Config
+    from mainspring.serve._server import Application
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -67,12 +67,11 @@ class Stop:
         self.request()
 
 
-async def serve(app_path: str, config: Config) -> None:
+async def serve(app: Application, config: Config) -> None:
     """Serve in this process until a signal."""
     stop = Stop()
     stop.listen()
-    server = Server(load_application(app_path), config=config)
-    async with server:
+    async with Server(app, config=config) as server:
         say(f"serving on {server.address}")
         await stop.wait()
         await server.stop(idle=stop.idle, force=stop.force)

@@ -1,7 +1,7 @@
 """One connection: requests in, answers out, one at a time and in order.
 
-The fast path is `_advance`: a request that is all there and whose route never waits is read,
-answered and written in one call, without a task, a queue or a timer.
+The fast path is `_answer_all`: a request that is all there and whose route never waits is
+read, answered and written in one call, without a task, a queue or a timer.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from mainspring import telemetry
 from mainspring.http._body import WholeBody
 from mainspring.http._request import Request
-from mainspring.serve._body import ArrivingBody, BodyLost
-from mainspring.serve._chunked import Chunks
-from mainspring.serve._grammar import CHUNKED, Head, Target, broken_lines, check_together, read_head
+from mainspring.serve._body import ArrivingBody, BodyLost, chunks_of
+from mainspring.serve._grammar import CHUNKED, Head, Target, broken_lines, check_together
 from mainspring.serve._refusal import Refusal, refusal_bytes
 from mainspring.serve._reply import respond, stream
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from mainspring.http._body import Body
     from mainspring.http._response import Response
+    from mainspring.serve._socket import Socket
     from mainspring.serve._worker import Worker
 
 
@@ -39,24 +41,25 @@ class State(IntEnum):
     """They are the body of the current request."""
     BUSY = 3
     """The current request is complete; they belong to the next one."""
-    LEAVING = 4
+    SOCKET = 4
+    """They are a web socket's."""
+    LEAVING = 5
     """Nobody reads them; the connection ends when the client has seen why."""
-    LOST = 5
+    LOST = 6
 
 
 # A name of the module costs half of what an attribute of an enumeration does.
-_IDLE, _HEAD, _BODY, _BUSY, _LEAVING, _LOST = State
+_IDLE, _HEAD, _BODY, _BUSY, _SOCKET, _LEAVING, _LOST = State
 _NEVER_A_BLOCK: Final = b"\0"
 _KEPT_BLOCK_BYTES: Final = 2048
 _EMPTY: Final = WholeBody()
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
 
-# A task that runs at once until it first waits (3.12) saves the turn of the loop.
-if sys.version_info >= (3, 12):
-    _Task = partial(asyncio.Task, eager_start=True)
-else:
-    _Task = asyncio.Task
+# A task that runs at once until it first waits (3.12) saves a turn of the loop.
+_Task = (
+    partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task[None]
+)
 
 
 class Connection(asyncio.Protocol):
@@ -64,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         state: what becomes of arriving bytes.
-        deadline: the loop's time at which `expire` is due.
+        deadline: by the worker's `now`, when `expire` is due.
         task: runs the handler, unless the route never waits.
         plain: the current request is an ordinary one of HTTP/1.1, and so is its answer.
         old: the current request is of HTTP/1.0.
@@ -74,45 +77,17 @@ class Connection(asyncio.Protocol):
         writes_wait: the client does not take what was written; wait for `writable`.
         endless: the answer that is being written is an event stream.
         ending: it shall come to a clean end.
-        used: something has arrived on this connection.
     """
 
     __slots__ = (
-        "_arriving",
-        "_block",
-        "_buffer",
-        "_chunks",
-        "_client",
-        "_drained",
-        "_eof",
-        "_head",
-        "_inside",
-        "_left",
-        "_paused",
-        "_peer",
-        "_scheme",
-        "_since",
-        "_stuck",
-        "bodiless",
-        "deadline",
-        "ending",
-        "endless",
-        "expects",
-        "keep",
-        "old",
-        "plain",
-        "state",
-        "task",
-        "transport",
-        "used",
-        "worker",
-        "write",
-        "writes_wait",
+        "_arriving", "_block", "_buffer", "_client", "_eof", "_head", "_inside", "_linger_left",
+        "_paused", "_peer", "_scheme", "_socket", "_stuck", "_used", "_waiters", "bodiless",
+        "deadline", "ending", "endless", "expects", "keep", "old", "plain", "state", "task",
+        "transport", "worker", "write", "writes_wait",
     )  # fmt: skip
 
     transport: asyncio.Transport
     _head: Head
-    _peer: tuple[str, int] | None
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -121,15 +96,15 @@ class Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.plain = self.keep = True
         self.old = self.bodiless = self.expects = False
-        self.writes_wait = self.ending = self.endless = self.used = False
-        self._paused = self._inside = self._eof = False
+        self.writes_wait = self.ending = self.endless = False
+        self._used = self._paused = self._inside = self._eof = False
         self._buffer = b""
         self._block = _NEVER_A_BLOCK
         self._arriving: ArrivingBody | None = None
-        self._chunks: Chunks | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._left = self._stuck = 0
-        self._since = 0.0
+        self._socket: Socket | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._linger_left = self._stuck = 0
+        self._peer: tuple[str, int] | None = None
 
     # what the event loop calls
 
@@ -152,10 +127,12 @@ class Connection(asyncio.Protocol):
         elif state is _BUSY:
             self._buffer += data
             if len(self._buffer) > self.worker.limits.held_bytes:
-                self._pause()
+                self.pause()
+        elif self._socket is not None:
+            self._socket.data_received(data)
         elif state is _LEAVING:
-            self._left -= len(data)
-            if self._left < 0:
+            self._linger_left -= len(data)
+            if self._linger_left < 0:
                 self.transport.abort()
 
     def eof_received(self) -> bool | None:
@@ -175,35 +152,40 @@ class Connection(asyncio.Protocol):
         if self.state is _IDLE:
             self.state = _BUSY
         self._stuck = self.transport.get_write_buffer_size()
-        self.deadline = self.worker.now + self.worker.limits.write_stall.total_seconds()
+        if self.state is not _LEAVING:
+            self.deadline = self.worker.now + self.worker.limits.write_stall.total_seconds()
 
     def resume_writing(self) -> None:
         self.writes_wait = False
-        if self.state is not _LEAVING:
+        if self.state is _BUSY or self.state is _BODY:
             self.deadline = inf
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        if self.state is _BUSY and self.task is None and not self._inside:
+        self._wake()
+        if self._socket is not None:
+            self._socket.resume_writing()
+        elif self.state is _BUSY and self.task is None and not self._inside:
             self.state = _IDLE
             self._proceed()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         self.state = _LOST
         self.deadline = inf
         self._buffer = b""
+        self._wake()
         if self._arriving is not None:
-            self._arriving.fail(BodyLost(400, "the client went away", code=BodyLost.code))
-        if self.task is not None:
-            # The last of it is `_serve`, which lets go of this connection.
+            self._arriving.fail(BodyLost(400, "the client went away"))
+        if self._socket is not None:
+            self._socket.connection_lost()
+        elif self.task is not None:
+            # The last of it is `_done`, which lets go of this connection.
             self.task.cancel()
-        else:
+        if self.task is None:
             self.worker.forget(self)
 
     # requests
 
     def _advance(self, data: bytes) -> None:
         """Answer the requests in `data`, until one of them has to wait for something."""
-        self._inside = self.used = True
+        self._inside = self._used = True
         try:
             rest = self._answer_all(data)
         except Refusal as refusal:
@@ -222,19 +204,16 @@ class Connection(asyncio.Protocol):
         """What is left of `data`; the state says why."""
         worker = self.worker
         core = worker.core
-        at, size = 0, len(data)
-        for _ in range(worker.limits.turn):
+        at, size, turn = 0, len(data), worker.limits.turn
+        while turn:
             line_end = data.find(b"\r\n", at)
+            if line_end == at:  # an empty line before a request (RFC 9112, section 2.2)
+                at += 2
+                line_end = data.find(b"\r\n", at)
+            if line_end < 0:
+                return self._keep_head(data[at:])
             line = data[at:line_end]
-            target = worker.targets.get(line)
-            if target is None:
-                if line_end == at:  # an empty line before a request (RFC 9112, section 2.2)
-                    at += 2
-                    line_end = data.find(b"\r\n", at)
-                    line = data[at:line_end]
-                if line_end < 0:
-                    return self._keep_head(data[at:])
-                target = worker.read_target(line)
+            target = worker.targets.get(line) or worker.read_target(line)
             # The headers of one client rarely change from one request to the next.
             if data.startswith(self._block, line_end):
                 head = self._head
@@ -263,18 +242,21 @@ class Connection(asyncio.Protocol):
                 scheme=self._scheme,
                 http_version="1.0" if target.old else "1.1",
             )
-            at = after
-            if core.route(request).in_place and body is not self._arriving:
+            if head.upgrade and self._upgrades(request):
+                pass
+            elif core.route(request).in_place and body is not self._arriving:
                 self._answer_in_place(request)
             else:
                 self._start(self._serve(request))
             if self.state is not _IDLE:
-                return data[at:]
-            if at == size:
+                return data[after:]
+            if after == size:
                 return b""
+            at = after
+            turn -= 1
         # Others get their turn; until then nothing more is read here.
         self.state = _BUSY
-        self._pause()
+        self.pause()
         worker.loop.call_soon(self._next_turn)
         return data[at:]
 
@@ -293,7 +275,7 @@ class Connection(asyncio.Protocol):
             telemetry.failed("serve.waited", RuntimeError(f"{request.route.title} waited"))
             self.refuse(Refusal(500, "the handler waited where it had promised not to"))
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self.state is _IDLE:
             self.state = _BUSY
             self.deadline = inf
@@ -305,11 +287,10 @@ class Connection(asyncio.Protocol):
         """Everything about a request that waits."""
         try:
             response = await self.worker.core.answer(request)
-            if type(response.body) is bytes:
-                if self.state is not _LOST:
-                    respond(self, request, response)
-            else:
+            if type(response.body) is not bytes:
                 await stream(self, request, response)
+            elif self.state is not _LOST:
+                respond(self, request, response)
         except asyncio.CancelledError:
             self._given_up()
             raise
@@ -317,6 +298,7 @@ class Connection(asyncio.Protocol):
             self._done()
 
     async def _stream(self, request: Request, response: Response) -> None:
+        """The answer of a route that never waits, but streams."""
         try:
             await stream(self, request, response)
         except asyncio.CancelledError:
@@ -346,7 +328,7 @@ class Connection(asyncio.Protocol):
 
     def _proceed(self) -> None:
         """Go on with what has arrived in the meantime."""
-        self._resume()
+        self.resume()
         data, self._buffer = self._buffer, b""
         if data:
             self._advance(data)
@@ -358,41 +340,41 @@ class Connection(asyncio.Protocol):
     # heads
 
     def _read_head(self, block: bytes, size: int) -> Head:
-        limits = self.worker.limits
-        if size > limits.header_bytes:
-            raise Refusal(431, f"headers of more than {limits.header_bytes} bytes")
-        head = read_head(block[2:-2], count_limit=limits.header_count)
-        self._head = head
+        worker = self.worker
+        head = self._head = worker.read_head(block, size)
         self._block = block if len(block) <= _KEPT_BLOCK_BYTES else _NEVER_A_BLOCK
-        self._client, self._scheme = self.worker.proxies.resolve(
-            self._peer, self.worker.scheme, head.headers
+        self._client, self._scheme = worker.proxies.resolve(
+            self._peer, worker.scheme, head.headers
         )
         return head
 
     def _keep_head(self, rest: bytes) -> bytes:
         """Wait for the rest of a head."""
         self._check_partial(rest, rest)
-        self.state = _HEAD
-        self.deadline = self.worker.now + self.worker.header_seconds
+        if rest:
+            self.state = _HEAD
+            self.deadline = self.worker.now + self.worker.header_seconds
         return rest
 
     def _grow_head(self, data: bytes) -> None:
-        before, self._buffer = self._buffer, self._buffer + data
+        before, deadline = self._buffer, self.deadline
+        self._buffer = whole = before + data
         try:
-            self._check_partial(self._buffer, before[-1:] + data)
+            # Only a line end can complete a head, so that a byte at a time costs no parsing.
+            if b"\n" not in data or whole.find(b"\r\n\r\n", max(len(before) - 3, 0)) < 0:
+                self._check_partial(whole, b"\r" + data if before.endswith(b"\r") else data)
+                return
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        # Only a line end can complete a head, so that a byte at a time costs no parsing.
-        if b"\n" in data:
-            deadline = self.deadline
-            data, self._buffer = self._buffer, b""
-            self.state = _IDLE
-            self._advance(data)
-            if self.state is _HEAD:
-                self.deadline = deadline
+        self._buffer = b""
+        self.state = _IDLE
+        self._advance(whole)
+        if self.state is _HEAD:
+            self.deadline = deadline
 
     def _check_partial(self, rest: bytes, fresh: bytes) -> None:
+        """Refuse what can no longer become a head. `fresh` is the part not seen before."""
         limits = self.worker.limits
         if len(rest) > limits.request_line_bytes and b"\r\n" not in rest:
             raise Refusal(414, "the request line is too long")
@@ -424,114 +406,110 @@ class Connection(asyncio.Protocol):
     def _body(self, head: Head, data: bytes, after: int) -> tuple[Body, int]:
         """The body, and where it ends in `data`."""
         limits = self.worker.limits
-        length = head.length
-        if length != CHUNKED:
-            end = after + length
+        if head.length != CHUNKED:
+            end = after + head.length
             if end <= len(data):
                 return WholeBody(data[after:end]), end
-            parts = [data[after:]]
-            self._left = end - len(data)
         else:
-            self._chunks = Chunks(
-                trailer_bytes=limits.trailer_bytes,
-                trailer_count=limits.header_count,
-                extension_bytes=limits.chunk_extension_bytes,
-            )
-            parts, rest = self._chunks.feed(data[after:])
+            parts, rest = chunks_of(limits).feed(data[after:])
             if rest is not None:
                 return WholeBody(b"".join(parts)), len(data) - len(rest)
         self.plain = False
         body = self._arriving = ArrivingBody(
-            declared_bytes=None if length == CHUNKED else length,
-            limit_bytes=limits.held_bytes,
+            head.length,
+            limits,
             wanted=self._body_wanted,
             pause=self._body_pauses,
             resume=self._body_resumes,
         )
         self.state = _BODY
-        self._clock_body()
-        body.feed(parts)
+        self.deadline = body.clock(self.worker.now)
+        body.take(data[after:])
         return body, len(data)
 
     def _take_body(self, data: bytes) -> None:
         body = cast("ArrivingBody", self._arriving)
-        rest: bytes | None
-        if body.declared_bytes is not None:
-            part = data[: self._left]
-            rest = data[self._left :]
-            self._left -= len(part)
-            body.feed([part])
-            if self._left:
-                return
-        else:
-            try:
-                parts, rest = cast("Chunks", self._chunks).feed(data)
-            except Refusal as refusal:
-                self._body_broken(refusal)
-                return
-            body.feed(parts)
-            if rest is None:
-                return
-        body.end()
-        self._body_complete(rest)
-
-    def _body_complete(self, rest: bytes) -> None:
-        self._arriving = self._chunks = None
+        try:
+            rest = body.take(data)
+        except Refusal as refusal:
+            self._lose_body(refusal)
+            return
+        if rest is None:
+            return
+        self._arriving = None
         self._buffer = rest
         self.state = _BUSY
         if not self.writes_wait:
             self.deadline = inf
-        if self.task is None and not self.writes_wait:
-            # The answer is out already; this was only being dropped.
-            self.state = _IDLE
-            self._proceed()
+            if self.task is None:
+                # The answer is out already; this was only being dropped.
+                self.state = _IDLE
+                self._proceed()
+
+    def _lose_body(self, refusal: Refusal) -> None:
+        """Tell the handler, whose answer is the last one here; or leave, if that is out."""
+        body = cast("ArrivingBody", self._arriving)
+        body.fail(BodyLost(refusal.status, refusal.detail))
+        self.pause()
+        self.deadline = inf
+        if self.task is None:
+            self.leave()
 
     def body_can_be_dropped(self) -> bool:
         """Whether the connection can go on after what the handler has not read."""
         body = self._arriving
         if body is None:
             return True
-        if body.error is not None or self.expects or body.declared_bytes is None:
+        if body.lost or self.expects or body.declared_bytes is None:
             return False
-        return self._left <= self.worker.limits.held_bytes
+        return body.left <= self.worker.limits.held_bytes
 
     def drop_body(self) -> None:
         """Read what is left of the body, and forget it."""
         if self._arriving is not None:
             self._arriving.drop()
 
-    def _body_broken(self, refusal: Refusal) -> None:
-        """Tell the handler, whose answer is the last one here; or the client, if it has one."""
-        body = cast("ArrivingBody", self._arriving)
-        body.fail(BodyLost(refusal.status, refusal.detail, code=BodyLost.code))
-        self.keep = False
-        self._pause()
-        self.deadline = inf
-        if self.task is None:
-            self.leave()
-
     def _body_wanted(self) -> None:
         if self.expects and self.state is _BODY:
             self.expects = False
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._clock_body()
+            self._body_resumes()
 
     def _body_pauses(self) -> None:
-        self._pause()
+        self.pause()
         if not self.writes_wait:
             self.deadline = inf
 
     def _body_resumes(self) -> None:
-        self._resume()
-        if self.state is _BODY:
-            self._clock_body()
+        self.resume()
+        if self.state is _BODY and not self.writes_wait:
+            self.deadline = cast("ArrivingBody", self._arriving).clock(self.worker.now)
 
-    def _clock_body(self) -> None:
-        """Measure the client's speed from now on."""
-        body = cast("ArrivingBody", self._arriving)
-        self._since = self.worker.now
-        body.received = 0
-        self.deadline = self._since + self.worker.limits.body_grace.total_seconds()
+    # web sockets
+
+    def _upgrades(self, request: Request) -> bool:
+        """Whether the request for a web socket is led as one; else it is a plain request."""
+        opened = self.worker.open_socket
+        if opened is None or request.method != "GET" or self.old or request.body is not _EMPTY:
+            return False
+        self._start(opened(self, request))
+        return True
+
+    def become_socket(self, socket: Socket, answer: bytes) -> None:
+        """Switch protocols."""
+        self._socket = socket
+        self.state = _SOCKET
+        self.write(answer)
+        self.resume()
+        data, self._buffer = self._buffer, b""
+        if data:
+            socket.data_received(data)
+
+    def socket_done(self) -> None:
+        """The conversation is over."""
+        self._done()
+        if self.state is _SOCKET:
+            self.leave()
 
     # ends
 
@@ -553,13 +531,13 @@ class Connection(asyncio.Protocol):
             return
         self.state = _LEAVING
         self._buffer = b""
-        self._left = _LINGER_BYTES
+        self._linger_left = _LINGER_BYTES
         self.deadline = self.worker.now + _LINGER_SECONDS
         if self._eof or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self.transport.write_eof()
-            self._resume()
+            self.resume()
 
     def abandon(self) -> None:
         """Serve nothing more here; whoever calls this ends the connection."""
@@ -567,12 +545,20 @@ class Connection(asyncio.Protocol):
             self.state = _LEAVING
             self._buffer = b""
 
+    def give_up(self) -> None:
+        """End the connection and what runs on it, whatever it is."""
+        self.transport.abort()
+        if self.task is not None:
+            self.task.cancel()
+
     def expire(self, now: float) -> None:
         """The deadline has passed: end what takes too long."""
         if self.writes_wait and self.state is not _LEAVING:
             self._expire_write(now)
         elif self.state is _BODY:
             self._expire_body(now)
+        elif self._socket is not None and self.state is _SOCKET:
+            self._socket.expire(now)
         elif self.state is _HEAD:
             self.refuse(Refusal(408, "the headers took too long"))
         elif self.state is _IDLE:
@@ -592,26 +578,21 @@ class Connection(asyncio.Protocol):
         self.deadline = now + span
 
     def _expire_body(self, now: float) -> None:
-        limits = self.worker.limits
-        body = cast("ArrivingBody", self._arriving)
-        earned = self._since + limits.body_grace.total_seconds()
-        earned += body.received / limits.body_rate_bytes
-        if earned > now:
-            self.deadline = earned
+        due = cast("ArrivingBody", self._arriving).due()
+        if due > now:
+            self.deadline = due
         elif self.expects:
             self.deadline = inf
         else:
-            self._body_broken(Refusal(408, "the body took too long"))
+            self._lose_body(Refusal(408, "the body took too long"))
 
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
+    def end_stream(self) -> None:
+        """Bring an event stream or a web socket that runs here to a clean end."""
+        if self._socket is not None:
+            self._socket.go_away()
+        elif self.endless and not self.ending and self.task is not None:
+            self.ending = True
+            self.task.cancel()
 
     @property
     def lost(self) -> bool:
@@ -625,21 +606,31 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle_since(self) -> float:
-        """The loop's time since when nothing has happened, if the connection is idle."""
+        """Since when nothing has happened, by the worker's `now`, if the connection is idle."""
         worker = self.worker
-        return self.deadline - (worker.idle_seconds if self.used else worker.header_seconds)
+        return self.deadline - (worker.idle_seconds if self._used else worker.header_seconds)
 
-    def end_stream(self) -> None:
-        """Bring the stream that runs here to a clean end, if it is an endless one."""
-        if self.endless and not self.ending and self.task is not None:
-            self.ending = True
-            self.task.cancel()
+    def pause(self) -> None:
+        """Read no more from the client."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
 
     async def writable(self) -> None:
-        """Wait until the client has taken most of what was written."""
-        while self.writes_wait:
-            self._drained = self.worker.loop.create_future()
-            try:
-                await self._drained
-            finally:
-                self._drained = None
+        """Wait until the client has taken most of what was written, or is gone."""
+        while self.writes_wait and self.state is not _LOST:
+            waiter = self.worker.loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.errors import MainspringError
+from mainspring.serve._application import load_application
 from mainspring.serve._process import run_loop, say, serve
 from mainspring.serve._supervisor import Supervisor
 
@@ -30,7 +31,7 @@ def run(app_path: str, *, config: Config) -> None:
         if config.supervised:
             asyncio.run(Supervisor(app_path, config).run())
         else:
-            run_loop(serve(app_path, config))
+            run_loop(serve(load_application(app_path), config))
     except MainspringError as exc:
         say(str(exc))
         raise SystemExit(1) from None

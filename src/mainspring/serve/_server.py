@@ -88,7 +88,7 @@ class Server:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             tls = tls_context(self.config)
-            sockets = self._open(stack)
+            sockets = await self._open(stack)
             core = await stack.enter_async_context(self.app.running())
             self.worker = self._made_worker(core, secure=tls is not None)
             stack.callback(self.worker.stop)
@@ -132,11 +132,13 @@ class Server:
         finally:
             await self._stack.aclose()
 
-    def _open(self, stack: AsyncExitStack) -> Sequence[socket.socket]:
+    async def _open(self, stack: AsyncExitStack) -> Sequence[socket.socket]:
         if self._inherited is not None:
             return self._inherited
-        self._listening = stack.enter_context(Listening(self.config))
-        return self._listening.sockets
+        # Names are looked up and files are touched.
+        listening = self._listening = await asyncio.to_thread(Listening, self.config)
+        stack.push_async_callback(asyncio.to_thread, listening.close)
+        return listening.sockets
 
     def _made_worker(self, core: Core, *, secure: bool) -> Worker:
         config = self.config

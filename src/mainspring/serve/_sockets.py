@@ -8,7 +8,7 @@ import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from mainspring.errors import ConfigError
 
@@ -23,7 +23,7 @@ class CannotListen(ConfigError):
 
 
 class Listening:
-    """The sockets that a configuration asks for, open for the length of a block.
+    """The sockets that a configuration asks for, open until `close`.
 
     Attributes:
         sockets: listening; a name may have several.
@@ -49,10 +49,8 @@ class Listening:
         host = f"[{config.host}]" if ":" in config.host else config.host
         return f"{scheme}://{host}:{self.sockets[0].getsockname()[1]}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Close them, and remove the file of a Unix socket."""
         for sock in self.sockets:
             sock.close()
         path = self._config.uds

@@ -107,7 +107,8 @@ class Supervisor:
         self._stop.listen()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._replace_all)
-        with Listening(self._config) as self._listening:
+        self._listening = await asyncio.to_thread(Listening, self._config)
+        with contextlib.closing(self._listening):
             try:
                 async with asyncio.TaskGroup() as group:
                     keeping = [

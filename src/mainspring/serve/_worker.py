@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
+from importlib import import_module
 from math import inf
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mainspring.serve._grammar import Target, read_target
+from mainspring.serve._grammar import Head, Target, read_head, read_target
 from mainspring.serve._heads import Heads
 from mainspring.serve._refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mainspring.http._core import Core
     from mainspring.http._forwarded import Proxies
+    from mainspring.http._request import Request
     from mainspring.serve._limits import Limits
     from mainspring.serve._protocol import Connection
 
@@ -26,6 +27,15 @@ _TICK_SECONDS: Final = 0.5
 _TICKS_PER_LIMIT: Final = 4
 
 
+OpenSocket = Callable[["Connection", "Request"], Coroutine[Any, Any, None]]
+
+
+def _socket_opener() -> OpenSocket:
+    # Half of what the server costs to import, and only for applications that have sockets.
+    opener: OpenSocket = import_module("mainspring.serve._socket").lead
+    return opener
+
+
 class Worker:
     """One process's connections, and the clock that bounds them.
 
@@ -33,7 +43,7 @@ class Worker:
     60 ns, where arming and cancelling a timer per request costs more than parsing it.
 
     Attributes:
-        now: the loop's time at the last tick.
+        now: what deadlines are measured by: seconds in which the loop was running.
         dated: the Date header of this second, and the name of the header that follows it.
         draining: no connection takes more than the request that it has or is about to get.
     """
@@ -58,6 +68,7 @@ class Worker:
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.requests_left: float = inf
+        self.open_socket = _socket_opener() if core.has_sockets else None
         self._retire = retire
         self._closed: Callable[[], None] | None = None
         spans = (limits.header_deadline, limits.keep_alive, limits.body_grace, limits.write_stall)
@@ -65,12 +76,13 @@ class Worker:
         self._tick_seconds = min(_TICK_SECONDS, shortest / _TICKS_PER_LIMIT)
         self.header_seconds = limits.header_deadline.total_seconds()
         self.idle_seconds = limits.keep_alive.total_seconds()
-        self.now = 0.0
+        self.now = self._ticked = 0.0
         self.dated = b""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Start the clock; `stop` ends it."""
+        self._ticked = self.now = self.loop.time()
         self._tick()
 
     def stop(self) -> None:
@@ -80,7 +92,10 @@ class Worker:
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(self._tick_seconds, self._tick)
-        now = self.now = self.loop.time()
+        at = self.loop.time()
+        # Time in which the loop stood still is not the clients': they could not be heard.
+        now = self.now = self.now + min(at - self._ticked, 2 * self._tick_seconds)
+        self._ticked = at
         # RFC 9110, section 5.6.7: always GMT, whatever the locale is.
         self.dated = b"date: %b\r\ncontent-length: " % formatdate(usegmt=True).encode("ascii")
         for connection in [c for c in self.connections if c.deadline < now]:
@@ -101,6 +116,17 @@ class Worker:
             self.targets[line] = target
         return target
 
+    def read_head(self, block: bytes, size: int) -> Head:
+        """The header lines between two line ends; `size` counts the request line too.
+
+        Raises:
+            Refusal: 400, 417, 431 or 501.
+        """
+        limits = self.limits
+        if size > limits.header_bytes:
+            raise Refusal(431, f"headers of more than {limits.header_bytes} bytes")
+        return read_head(block[2:-2], count_limit=limits.header_count)
+
     def retire(self) -> None:
         """Ask for a successor: this process has answered as many requests as it should."""
         self.requests_left = inf
@@ -109,7 +135,7 @@ class Worker:
 
     def close_idle(self, *, longer_than_seconds: float, at_most: int | None = None) -> None:
         """Close connections on which nothing has happened for so long, the longest idle first."""
-        latest = self.loop.time() - longer_than_seconds
+        latest = self.now - longer_than_seconds
         idle = [(c.idle_since, c) for c in self.connections if c.idle]
         idle.sort(key=itemgetter(0))
         for since, connection in idle[:at_most]:
