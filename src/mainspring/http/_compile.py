@@ -50,6 +50,7 @@ class Compilation:
         deadline: of routes that do not say.
         body_limit_bytes: of routes that do not say.
         common: headers of every answer.
+        vary: request headers that every answer depends on.
     """
 
     providers: Mapping[Any, Provider]
@@ -58,6 +59,7 @@ class Compilation:
     deadline: timedelta | None
     body_limit_bytes: int
     common: tuple[Header, ...]
+    vary: tuple[str, ...] = ()
 
 
 def compile_route(declared: Route, shared: Compilation) -> Route:
@@ -76,7 +78,7 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
         and not signature.of("form")
     )
     encode, route.json_headers = compile_encoder(
-        signature.returns, status=route.status, common=shared.common
+        signature.returns, status=route.status, common=shared.common, vary=shared.vary
     )
     call = binding.handler(shared.pools.bind(route.endpoint, cpu=route.cpu))
     route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
