@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring import settings as settings_module
+from mainspring.auth import anyone
 from mainspring.errors import ConfigError
 from mainspring.http import _asgi
 from mainspring.http._binding import Provider
@@ -22,13 +23,16 @@ from mainspring.http._paths import Paths
 from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
+from mainspring.http.layers.compression import Compression
+from mainspring.http.layers.cors import CrossOrigin
 from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.origin import Origins
 from mainspring.http.layers.permit import identify, permit
-from mainspring.http.layers.protect import Hosts, Protection
+from mainspring.http.layers.protect import PROTECTIVE, Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
+from mainspring.security import Cors
 from mainspring.services import Services
 
 if TYPE_CHECKING:
@@ -96,7 +100,7 @@ def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
 
 
 def _permit(app: App, route: Route, _needs: Needs) -> Layer | None:
-    if not route.allow.needs_principal:
+    if route.allow is anyone:
         return None
     challenge = "Bearer" if app.identity is None else app.identity.identification.challenge
     return permit(route.allow, challenge=challenge)
@@ -129,6 +133,7 @@ class App(Router):
         user: the application's own user, a subclass of `auth.User`.
         proofs: what a request may carry to say who is asking, in the order in which they are
             asked; by default access tokens, `Authorization: Bearer`.
+        cors: what pages of other origins may do; by default what `CORS_ORIGINS` says.
     """
 
     def __init__(
@@ -140,6 +145,7 @@ class App(Router):
         renderer: Callable[[Problem, Request], Response] = render,
         user: type[User] | None = None,
         proofs: Sequence[Proof | JwtProof] | None = None,
+        cors: Cors | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -152,6 +158,7 @@ class App(Router):
         self.identity: Identity | None = None
         self._user = user
         self._proofs = proofs
+        self._cors = cors
         self._database: Database | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
         self.template_globals: dict[str, Any] = {}
@@ -272,7 +279,8 @@ class App(Router):
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
-        protection = Protection()
+        cross_origin = self._cross_origin()
+        protection = Protection((*PROTECTIVE, *(cross_origin.constant if cross_origin else ())))
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -281,6 +289,7 @@ class App(Router):
             deadline=settings.deadline,
             body_limit_bytes=settings.body_limit_bytes,
             common=protection.headers,
+            vary=("accept-encoding", *(cross_origin.vary if cross_origin else ())),
             pages=self._pages,
         )
         if self._pages is not None:
@@ -291,12 +300,18 @@ class App(Router):
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             origins=Origins(settings.allowed_hosts, settings.cors_origins),
             protection=protection,
+            cross_origin=cross_origin,
+            compression=Compression() if settings.compression else None,
             translations=self.translations,
             renderer=self.renderer,
             sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
         return self._core
+
+    def _cross_origin(self) -> CrossOrigin | None:
+        rules = self._cors or Cors(origins=self.settings.cors_origins)
+        return CrossOrigin(rules) if rules.origins else None
 
     def _provide_data(self) -> None:
         # SQLAlchemy is half of the time and memory of a start. A handler can ask for a

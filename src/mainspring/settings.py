@@ -108,6 +108,8 @@ class Settings:
     """How long a request may take, unless its route says otherwise."""
     body_limit_bytes: int = 1024 * 1024
     """The largest request body, unless the route says otherwise."""
+    compression: bool = True
+    """Compress answers for clients that take it. Off where a proxy in front does so."""
     threads: int = 40
     """Threads for `def` handlers, per process."""
     processes: int = 0

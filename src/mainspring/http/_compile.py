@@ -54,6 +54,7 @@ class Compilation:
         body_limit_bytes: of routes that do not say.
         common: headers of every answer.
         pages: what renders templates; None for an application without any.
+        vary: request headers that every answer depends on.
     """
 
     providers: Mapping[Any, Provider]
@@ -63,6 +64,7 @@ class Compilation:
     body_limit_bytes: int
     common: tuple[Header, ...]
     pages: Pages | None = None
+    vary: tuple[str, ...] = ()
 
 
 def compile_route(declared: Route, shared: Compilation) -> Route:
@@ -116,7 +118,7 @@ def _encoder(
     if item is not None:
         return compile_stream(item, status=route.status, common=shared.common)
     encode, route.json_headers = compile_encoder(
-        signature.returns, status=route.status, common=shared.common
+        signature.returns, status=route.status, common=shared.common, vary=shared.vary
     )
     return encode
 

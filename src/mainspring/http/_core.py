@@ -15,12 +15,15 @@ from mainspring.http._conversation import converse
 from mainspring.http._problem import Problem, as_problem, render
 from mainspring.http._response import Response
 from mainspring.http._routing import Route, Routes
+from mainspring.http.layers.compression import MINIMUM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mainspring.http._request import Request
     from mainspring.http._transport import SocketTransport
+    from mainspring.http.layers.compression import Compression
+    from mainspring.http.layers.cors import CrossOrigin
     from mainspring.http.layers.origin import Origins
     from mainspring.http.layers.protect import Hosts, Protection
 
@@ -39,19 +42,23 @@ class Core:
         hosts: which hosts are answered.
         origins: whose pages may open web sockets.
         protection: the headers of every answer.
+        cross_origin: what pages of other origins may; None when none may anything.
+        compression: of answers; None for none.
         translations: errors of the application as problems.
         render: a problem as a response; what an application may replace.
         sinks: told of each request when its answer is known.
         debug: answers of unforeseen errors say what they were.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of an application
         self,
         routes: Iterable[Route],
         *,
         hosts: Hosts,
         origins: Origins,
         protection: Protection,
+        cross_origin: CrossOrigin | None = None,
+        compression: Compression | None = None,
         translations: Mapping[type[BaseException], Callable[[Any], Problem | None]],
         renderer: Callable[[Problem, Request], Response] = render,
         sinks: tuple[Sink, ...] = (),
@@ -64,6 +71,9 @@ class Core:
         self._hosts = hosts
         self._origins = origins
         self._protection = protection
+        self._cross_origin = cross_origin
+        self._annotate = None if cross_origin is None else cross_origin.annotation
+        self._compression = compression
         self._translations = translations
         self._renderer = renderer
         self._tell = _joined(sinks)
@@ -76,6 +86,11 @@ class Core:
         except Problem as problem:
             route = refusal(problem.status, problem.detail)
         else:
+            if self._cross_origin is not None and request.method == "OPTIONS":
+                preflight = self._cross_origin.preflight(request)
+                if preflight is not None:
+                    request.route = preflight
+                    return preflight
             found = self.routes.match(request)
             if isinstance(found, Route):
                 route = found
@@ -134,6 +149,12 @@ class Core:
             telemetry.current.reset(token)
         if response.headers is not request.route.json_headers:
             response.headers = self._protection.apply(response.headers)
+        if self._annotate is not None:
+            self._annotate(request, response)
+        if self._compression is not None:
+            body = response.body
+            if type(body) is not bytes or len(body) >= MINIMUM_BYTES:
+                self._compression.apply(request, response)
         self.finish(request, response.status)
         return response
 

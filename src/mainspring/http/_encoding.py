@@ -47,10 +47,10 @@ class Formats:
         json_headers: constant headers of JSON answers, by which a server knows them.
     """
 
-    def __init__(self, common: tuple[Header, ...]) -> None:
-        vary = (b"vary", b"accept")
-        self.json_headers: tuple[Header, ...] = ((b"content-type", _JSON), vary, *common)
-        self._msgpack_headers: tuple[Header, ...] = ((b"content-type", _MSGPACK), vary, *common)
+    def __init__(self, common: tuple[Header, ...], vary: tuple[str, ...] = ()) -> None:
+        varies = (b"vary", ", ".join(["accept", *vary]).encode())
+        self.json_headers: tuple[Header, ...] = ((b"content-type", _JSON), varies, *common)
+        self._msgpack_headers: tuple[Header, ...] = ((b"content-type", _MSGPACK), varies, *common)
 
     def encode(self, request: Request, value: Any, status: int) -> Response:
         """The value as a response.
@@ -71,7 +71,11 @@ class Formats:
 
 
 def compile_encoder(
-    returns: Any, *, status: int | None, common: tuple[Header, ...] = ()
+    returns: Any,
+    *,
+    status: int | None,
+    common: tuple[Header, ...] = (),
+    vary: tuple[str, ...] = (),
 ) -> tuple[Encode, tuple[Header, ...]]:
     """How a route's results become responses.
 
@@ -79,12 +83,13 @@ def compile_encoder(
         returns: the handler's return annotation.
         status: of a plain result; None for 200, or 204 without content.
         common: headers that every answer carries.
+        vary: request headers that answers depend on, beside `Accept`.
 
     Returns:
         The encoder, and the constant headers of its JSON answers.
     """
     kind, answer = _inner(returns)
-    formats = Formats(common)
+    formats = Formats(common, vary)
     fits = _fitting(kind)
     plain_status = status or (answer.status if answer else 200)
 

@@ -38,6 +38,10 @@ class DecompressedBody:
     def ready(self) -> bytes | None:
         return None
 
+    @property
+    def declared_bytes(self) -> int | None:
+        return None
+
     async def chunk(self) -> bytes:
         while True:
             piece = next(self._pieces, b"")
