@@ -16,6 +16,9 @@ from tests.plugins.commands import ENTRY_POINT
 if TYPE_CHECKING:
     from tests.plugins.commands import Commands
 
+# Each command is a program that starts, and there may be many at once.
+pytestmark = pytest.mark.timeout(120)
+
 
 def rows(shop: Commands, statement: str) -> list[Any]:
     with closing(sqlite3.connect(shop.folder / "app.db")) as database:
@@ -70,10 +73,9 @@ class TestMigrations:
         shop.fine("migrate")
         assert tables(shop) == {"notes"}
 
-    def test_an_empty_one_can_be_filled_in_by_hand(self, shop: Commands) -> None:
-        shop.fine("migrate")
-        shop.fine("makemigrations", "--empty", "-m", "move the stars")
-        assert (shop.folder / "migrations" / "0002_move_the_stars.py").exists()
+    def test_an_empty_one_can_be_filled_in_by_hand(self, migrated_shop: Commands) -> None:
+        migrated_shop.fine("makemigrations", "--empty", "-m", "move the stars")
+        assert (migrated_shop.folder / "migrations" / "0002_move_the_stars.py").exists()
 
     def test_what_is_refused_says_what_to_do(self, shop: Commands) -> None:
         done = shop("rollback")
@@ -90,23 +92,23 @@ class TestMigrations:
 
 
 class TestSeed:
-    def test_it_fills_the_database_and_the_second_time_does_no_harm(self, shop: Commands) -> None:
-        shop.fine("migrate")
-        done = shop("seed")
+    def test_it_fills_the_database_and_the_second_time_does_no_harm(
+        self, migrated_shop: Commands
+    ) -> None:
+        done = migrated_shop("seed")
         assert done.stdout == "✓ seeded\n"
         assert done.stderr.startswith("notes: 100 in ")
-        shop.fine("seed")
-        assert rows(shop, "SELECT count(*) FROM notes") == [(100,)]
+        migrated_shop.fine("seed")
+        assert rows(migrated_shop, "SELECT count(*) FROM notes") == [(100,)]
 
-    def test_a_seed_that_fails_leaves_nothing_behind(self, shop: Commands) -> None:
-        shop.fine("migrate")
-        path = shop.folder / "shop" / "app.py"
+    def test_a_seed_that_fails_leaves_nothing_behind(self, migrated_shop: Commands) -> None:
+        path = migrated_shop.folder / "shop" / "app.py"
         path.write_text(path.read_text() + "    await db.flush()\n    raise RuntimeError('no')\n")
-        done = shop("seed")
+        done = migrated_shop("seed")
         assert done.returncode == 1
         assert "RuntimeError: no" in done.stderr
         assert "shop/app.py" in done.stderr
-        assert rows(shop, "SELECT count(*) FROM notes") == [(0,)]
+        assert rows(migrated_shop, "SELECT count(*) FROM notes") == [(0,)]
 
     def test_a_database_without_its_tables_is_not_the_drivers_to_report(
         self, shop: Commands
@@ -123,9 +125,8 @@ class TestSeed:
         assert "@app.seed" in done.stderr
         assert "mainspring explain cli.no-seed" in done.stderr
 
-    def test_it_gets_whatever_it_asks_for_by_type(self, shop: Commands) -> None:
-        with_accounts(shop)
-        path = shop.folder / "shop" / "app.py"
+    def test_it_gets_whatever_it_asks_for_by_type(self, members_shop: Commands) -> None:
+        path = members_shop.folder / "shop" / "app.py"
         text = path.read_text()
         before = text[: text.index("@app.seed")]
         path.write_text(
@@ -134,46 +135,36 @@ class TestSeed:
             "    assert await passwords.hash('long enough')\n"
             "    await accounts.register(email='a@shop.example', password='long enough')\n"
         )
-        shop.fine("seed")
-        assert rows(shop, "SELECT email FROM users") == [("a@shop.example",)]
-
-
-def with_accounts(shop: Commands) -> None:
-    path = shop.folder / "shop" / "notes.py"
-    text = (
-        path.read_text().replace("allow=anyone", "allow=signed_in").replace("anyone", "signed_in")
-    )
-    path.write_text(text)
-    shop.fine("migrate")
-    shop.fine("makemigrations", "-m", "accounts")
-    shop.fine("migrate")
+        members_shop.fine("seed")
+        assert rows(members_shop, "SELECT email FROM users") == [("a@shop.example",)]
 
 
 class TestCreateSuperuser:
-    def test_from_a_script(self, shop: Commands) -> None:
-        with_accounts(shop)
+    def test_from_a_script(self, members_shop: Commands) -> None:
         words = ["createsuperuser", "--email", "Root@shop.example", "--password-stdin"]
-        assert "root@shop.example may do everything" in shop.fine(*words, stdin="long enough\n")
-        assert rows(shop, "SELECT email, roles FROM users") == [("root@shop.example", '["admin"]')]
-        done = shop(*words, stdin="long enough\n")
+        assert "root@shop.example may do everything" in members_shop.fine(
+            *words, stdin="long enough\n"
+        )
+        assert rows(members_shop, "SELECT email, roles FROM users") == [
+            ("root@shop.example", '["admin"]')
+        ]
+        done = members_shop(*words, stdin="long enough\n")
         assert done.returncode == 1
         assert "another account has this email" in done.stderr
 
-    def test_a_password_that_is_too_short_makes_no_account(self, shop: Commands) -> None:
-        with_accounts(shop)
+    def test_a_password_that_is_too_short_makes_no_account(self, members_shop: Commands) -> None:
         words = ["createsuperuser", "--email", "root@shop.example", "--password-stdin"]
-        done = shop(*words, stdin="short\n")
+        done = members_shop(*words, stdin="short\n")
         assert done.returncode == 1
         assert "must have at least" in done.stderr
         assert "short\n" not in done.stderr
-        assert rows(shop, "SELECT count(*) FROM users") == [(0,)]
+        assert rows(members_shop, "SELECT count(*) FROM users") == [(0,)]
 
-    def test_without_a_person_it_does_not_wait_for_one(self, shop: Commands) -> None:
-        with_accounts(shop)
-        done = shop("createsuperuser")
+    def test_without_a_person_it_does_not_wait_for_one(self, members_shop: Commands) -> None:
+        done = members_shop("createsuperuser")
         assert done.returncode == 2
         assert "fix:  say --email" in done.stderr
-        done = shop("createsuperuser", "--email", "root@shop.example")
+        done = members_shop("createsuperuser", "--email", "root@shop.example")
         assert done.returncode == 2
         assert "fix:  say --password-stdin" in done.stderr
 
@@ -184,22 +175,19 @@ class TestCreateSuperuser:
 
 
 class TestShell:
-    def test_a_command_may_await(self, shop: Commands) -> None:
-        shop.fine("migrate")
+    def test_a_command_may_await(self, migrated_shop: Commands) -> None:
         code = "db.add(Note(title='Milk', body='')); await db.commit(); print(app.name)"
-        assert shop.fine("shell", "-c", code) == "shop\n"
-        assert rows(shop, "SELECT title FROM notes") == [("Milk",)]
+        assert migrated_shop.fine("shell", "-c", code) == "shop\n"
+        assert rows(migrated_shop, "SELECT title FROM notes") == [("Milk",)]
 
-    def test_what_is_not_committed_is_undone(self, shop: Commands) -> None:
-        shop.fine("migrate")
-        shop.fine("shell", "-c", "db.add(Note(title='Milk', body='')); await db.flush()")
-        assert rows(shop, "SELECT title FROM notes") == []
+    def test_what_is_not_committed_is_undone(self, migrated_shop: Commands) -> None:
+        migrated_shop.fine("shell", "-c", "db.add(Note(title='Milk', body='')); await db.flush()")
+        assert rows(migrated_shop, "SELECT title FROM notes") == []
 
-    def test_a_pipe_is_a_script(self, shop: Commands) -> None:
-        shop.fine("migrate")
-        shop.fine("seed")
+    def test_a_pipe_is_a_script(self, migrated_shop: Commands) -> None:
+        migrated_shop.fine("seed")
         script = "for note in await db.scalars(select(Note).limit(2)):\n    print(note.title)\n"
-        assert shop.fine("shell", stdin=script) == "Note 1\nNote 2\n"
+        assert migrated_shop.fine("shell", stdin=script) == "Note 1\nNote 2\n"
 
     def test_a_failure_is_a_status_and_the_users_own_frames(self, shop: Commands) -> None:
         done = shop("shell", "-c", "1 / 0")
@@ -207,10 +195,9 @@ class TestShell:
         assert "ZeroDivisionError" in done.stderr
         assert "mainspring/cli" not in done.stderr
 
-    def test_a_prompt_goes_on_after_an_error(self, shop: Commands) -> None:
-        shop.fine("migrate")
+    def test_a_prompt_goes_on_after_an_error(self, migrated_shop: Commands) -> None:
         typed = "1 / 0\nawait db.scalar(select(func.count()).select_from(Note))\nx = 20\nx + 1\n"
-        said = at_prompt(shop, typed)
+        said = at_prompt(migrated_shop, typed)
         assert "At hand: app, db, func, select, settings, Note" in said
         assert "ZeroDivisionError: division by zero" in said
         assert "mainspring/cli" not in said

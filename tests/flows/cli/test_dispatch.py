@@ -19,6 +19,9 @@ from tests.plugins.commands import ENTRY_POINT
 if TYPE_CHECKING:
     from tests.plugins.commands import Commands
 
+# Each command is a program that starts, and there may be many at once.
+pytestmark = pytest.mark.timeout(120)
+
 HEAVY = {"alembic", "asyncio", "jinja2", "msgspec", "sqlalchemy", "structlog", "uvloop"}
 
 

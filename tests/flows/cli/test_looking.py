@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 import mainspring as package
 
 if TYPE_CHECKING:
     from tests.plugins.commands import Commands
+
+# Each command is a program that starts, and there may be many at once.
+pytestmark = pytest.mark.timeout(120)
 
 APP = """\
 from datetime import timedelta

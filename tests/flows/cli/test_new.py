@@ -7,8 +7,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.plugins.commands import Commands
+
+# Each command is a program that starts, and there may be many at once.
+pytestmark = pytest.mark.timeout(120)
 
 
 def run(shop: Commands, *words: str) -> subprocess.CompletedProcess[str]:
