@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,8 +131,47 @@ def mainspring(tmp_path: Path) -> Commands:
     return Commands(tmp_path, {})
 
 
+@pytest.fixture(scope="session")
+def _new(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("new")
+    Commands(folder, {}).fine("new", "shop")
+    return folder / "shop"
+
+
+@pytest.fixture(scope="session")
+def _migrated(_new: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shop = _copied(_new, tmp_path_factory.mktemp("migrated"))
+    shop.fine("migrate")
+    return shop.folder
+
+
+@pytest.fixture(scope="session")
+def _with_accounts(_migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shop = _copied(_migrated, tmp_path_factory.mktemp("accounts"))
+    notes = shop.folder / "shop" / "notes.py"
+    notes.write_text(notes.read_text().replace("anyone", "signed_in"))
+    shop.fine("makemigrations", "-m", "accounts")
+    shop.fine("migrate")
+    return shop.folder
+
+
+def _copied(project: Path, into: Path) -> Commands:
+    return Commands(shutil.copytree(project, into / "shop", symlinks=True), {})
+
+
 @pytest.fixture
-def shop(mainspring: Commands) -> Commands:
+def shop(_new: Path, tmp_path: Path) -> Commands:
     """The command in a project that `mainspring new shop` has just made."""
-    mainspring.fine("new", "shop")
-    return mainspring.within("shop")
+    return _copied(_new, tmp_path)
+
+
+@pytest.fixture
+def migrated_shop(_migrated: Path, tmp_path: Path) -> Commands:
+    """The same after `mainspring migrate`."""
+    return _copied(_migrated, tmp_path)
+
+
+@pytest.fixture
+def members_shop(_with_accounts: Path, tmp_path: Path) -> Commands:
+    """The same, with routes that are only for those who have signed in."""
+    return _copied(_with_accounts, tmp_path)

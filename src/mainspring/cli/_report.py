@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # pathlib would cost the milliseconds that a command without an error does not have to pay.
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120
-_MACHINERY: Final = (_OURS, "<frozen ", os.path.dirname(os.__file__) + os.sep + "importlib")  # noqa: PTH120
+_STANDARD: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
+_PACKAGES: Final = f"{os.sep}site-packages{os.sep}"
+_IMPORTING: Final = (_OURS, "<frozen ", f"{_STANDARD}importlib")
 
 
 def report(error: Exception, terminal: Terminal, *, whole: bool) -> int:
@@ -51,7 +53,7 @@ def _brief(error: MainspringError, terminal: Terminal) -> None:
 
 
 def traceback_of(error: BaseException, *, whole: bool) -> str:
-    """The error with its frames; without those of the framework, unless there are no others."""
+    """The error with its frames: of the user's own code, if it went through any."""
     from traceback import TracebackException  # noqa: PLC0415  # only an error pays for it
 
     told = TracebackException.from_exception(error)
@@ -63,18 +65,25 @@ def traceback_of(error: BaseException, *, whole: bool) -> str:
 
 
 def _trimmed(stack: StackSummary) -> StackSummary:
-    theirs = [frame for frame in stack if not frame.filename.startswith(_MACHINERY)]
-    return type(stack).from_list(theirs) if theirs else stack
+    for chosen in (_is_theirs, lambda name: not name.startswith(_IMPORTING)):
+        frames = [frame for frame in stack if chosen(frame.filename)]
+        if frames:
+            return type(stack).from_list(frames)
+    return stack
+
+
+def _is_theirs(filename: str) -> bool:
+    """Whether a file is neither ours, nor Python's, nor an installed package's."""
+    return not filename.startswith((_OURS, _STANDARD, "<frozen ")) and _PACKAGES not in filename
 
 
 def _place(frames: TracebackType | None) -> str:
-    """The innermost line of the user's own code that led to the error; empty if none did."""
+    """The innermost line of the project's own code that led to the error; empty if none did."""
     found = ""
     here = os.getcwd() + os.sep  # noqa: PTH109  # as above
     while frames is not None:
         filename = frames.tb_frame.f_code.co_filename
-        inside = filename.startswith(here) and "site-packages" not in filename
-        if inside and not filename.startswith(_MACHINERY):
+        if filename.startswith(here) and _is_theirs(filename):
             found = f"{filename.removeprefix(here)}:{frames.tb_lineno}"
         frames = frames.tb_next
     return found

@@ -20,7 +20,6 @@ _SOCKETS: Final = "leave it out: web sockets have bounds of their own"
 
 LACKING: Final = {
     "--access-log": "leave it out: every request is one line of the log",
-    "--no-access-log": "say --log-level warning, which leaves the lines of requests out",
     "--app-dir": "give the command in the project's folder, or set PYTHONPATH",
     "--date-header": "leave it out: every answer has a Date, as RFC 9110 asks",
     "--env-file": "let whoever starts the process set its environment; .env is for development",

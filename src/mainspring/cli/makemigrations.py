@@ -31,6 +31,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from mainspring.migrations import NoChanges  # noqa: PLC0415  # Alembic is heavy
 
     app = open_application(options.app)
+    # Accounts bring a table of their own, and whether there are any shows only now.
+    app.compile()
     first = not has_migrations()
     message = options.message or ("create the tables" if first else "change the tables")
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mainspring.cli._command import OK, takes_application
 from mainspring.cli._loop import LoopThread
 from mainspring.cli._project import open_application
+from mainspring.cli._report import traceback_of
 
 if TYPE_CHECKING:
     import argparse
@@ -106,8 +107,8 @@ class Console(code.InteractiveConsole):
             _run(code, self.locals, self._loop)
         except SystemExit:
             raise
-        except BaseException:  # noqa: BLE001  # also an interruption: the prompt goes on
-            self.showtraceback()
+        except BaseException as exc:  # noqa: BLE001  # also an interruption: the prompt goes on
+            self.write(traceback_of(exc, whole=False))
 
 
 def _execute(source: str, scope: Scope, loop: LoopThread) -> None:

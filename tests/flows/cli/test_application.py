@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from tests.plugins.commands import Commands
 
+# Each command is a program that starts, and there may be many at once.
+pytestmark = pytest.mark.timeout(120)
+
 APP = """\
 from mainspring import App, anyone
 
