@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Enough before the difference that caches, freelists and adaptive bytecode are settled.
 _FEW, _MANY = 300, 1300
+_BOUND_S = 300.0
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
@@ -53,7 +54,8 @@ def _total(name: str, workload: Workload, *, requests: int) -> int:
         valgrind = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={pattern}"]
         where = {**environment(subject, workload=workload.name), "PYTHONHASHSEED": "0"}
         command = [*valgrind, "--trace-children=yes", *subject.command]
-        with serving(command, path=workload.call.path, environment=where) as server:
+        path = workload.call.path
+        with serving(command, path=path, environment=where, bound_s=_BOUND_S) as server:
             _ask(server.port, workload, requests)
         files = [path.read_text(errors="replace") for path in Path(folder).iterdir()]
         totals = [int(found[1]) for text in files if (found := _TOTAL.search(text))]

@@ -66,14 +66,20 @@ class Server:
 
 
 @contextmanager
-def serving(command: list[str], *, path: str, environment: Mapping[str, str]) -> Iterator[Server]:
+def serving(
+    command: list[str],
+    *,
+    path: str,
+    environment: Mapping[str, str],
+    bound_s: float = _START_BOUND_S,
+) -> Iterator[Server]:
     """Start the command, wait for an answer on `path`, and stop its whole tree on the way out.
 
     `{port}` in the command becomes a free port. Standard output goes to the null device: every
     subject writes what it writes in production, and nobody pays for a terminal.
 
     Raises:
-        ServerFailed: no answer within a minute, or the process ended.
+        ServerFailed: no answer within `bound_s` seconds, or the process ended.
     """
     port = _free_port()
     line = [part.replace("{port}", str(port)) for part in command]
@@ -88,7 +94,7 @@ def serving(command: list[str], *, path: str, environment: Mapping[str, str]) ->
             start_new_session=True,
         )
         try:
-            _await_answer(process, port, path, until=begun + _START_BOUND_S, errors=errors)
+            _await_answer(process, port, path, until=begun + bound_s, errors=errors)
             yield Server(port, process, time.perf_counter() - begun)
         finally:
             _stop(process)

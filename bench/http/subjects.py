@@ -37,7 +37,7 @@ def _granian(module: str, interface: str) -> list[str]:
 
 def _mainspring(module: str) -> list[str]:
     options = "--host 127.0.0.1 --port {port}"
-    return [sys.executable, "-m", "mainspring.serve", module, *options.split()]
+    return [sys.executable, "-m", "mainspring", "serve", "--app", module, *options.split()]
 
 
 _APPS = "bench.http.apps"
