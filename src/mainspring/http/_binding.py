@@ -18,7 +18,7 @@ from mainspring.http._forms import FormBody
 from mainspring.http._problem import Invalid, Violation
 from mainspring.http._request import parse_query
 from mainspring.http._signature import REQUIRED, Parameter, Signature, is_struct, unwrap
-from mainspring.http._text import TextStruct, Wrong, convert, slot
+from mainspring.http._text import TextStruct, Wrong, converter, slot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -235,40 +235,36 @@ def _path(parameter: Parameter) -> Read:
     name, kind = parameter.name, parameter.kind
     if unwrap(kind)[0] is kind:
         return lambda request, _, __: request.path_params[name]
-
-    def read(request: Request, _values: Values, _body: Any) -> Any:
-        try:
-            return msgspec.convert(request.path_params[name], kind)
-        except msgspec.ValidationError as exc:
-            raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
-
-    return read
+    convert = _converter(name, kind)
+    return lambda request, _, __: convert(request.path_params[name])
 
 
 def _query(parameter: Parameter) -> Read:
     name, kind, default = parameter.wire_name, parameter.kind, parameter.default
     many = slot(kind).many
     plain = kind is str
+    convert = _converter(name, kind)
 
     def read(_request: Request, values: Values, _body: Any) -> Any:
         sent = values.get(name)
         if sent is None:
             return _default(name, default)
         if many:
-            return _converted(name, sent, kind)
+            return convert(sent)
         if len(sent) > 1:
             raise Wrong([Violation("is given more than once", parameter=name)])
-        return sent[0] if plain else _converted(name, sent[0], kind)
+        return sent[0] if plain else convert(sent[0])
 
     return read
 
 
 def _single(parameter: Parameter, find: Callable[[Request], str | None]) -> Read:
-    name, kind, default = parameter.wire_name, parameter.kind, parameter.default
+    name, default = parameter.wire_name, parameter.default
+    convert = _converter(name, parameter.kind)
 
     def read(request: Request, _values: Values, _body: Any) -> Any:
         sent = find(request)
-        return _default(name, default) if sent is None else _converted(name, sent, kind)
+        return _default(name, default) if sent is None else convert(sent)
 
     return read
 
@@ -279,11 +275,16 @@ def _default(name: str, default: Any) -> Any:
     return default
 
 
-def _converted(name: str, sent: Any, kind: Any) -> Any:
-    try:
-        return convert(sent, kind)
-    except ValueError as exc:
-        raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
+def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
+    convert = converter(kind)
+
+    def read(sent: Any) -> Any:
+        try:
+            return convert(sent)
+        except ValueError as exc:
+            raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
+
+    return read
 
 
 def _query_struct(kind: Any) -> Read:

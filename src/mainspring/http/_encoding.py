@@ -110,21 +110,43 @@ def compile_encoder(
             return _text(value, code, kind)
         return formats.encode(request, fits(value), code)
 
-    if _is_struct(kind) and answer is None:
-        return _for_struct(kind, plain_status, formats, general), formats.json_headers
-    return general, formats.json_headers
+    exact = _exactly(kind)
+    if exact is None:
+        return general, formats.json_headers
+    return _fast(exact, answer, plain_status, formats, general), formats.json_headers
 
 
-def _for_struct(kind: type, status: int, formats: Formats, general: Encode) -> Encode:
-    """The same for the commonest case, whose result needs one look."""
+def _exactly(kind: Any) -> Callable[[Any], bool] | None:
+    """Whether a result is of the very type, for types where one look can tell."""
+    if _is_struct(kind):
+        return lambda result: type(result) is kind
+    if get_origin(kind) is list and _is_struct(get_args(kind)[0]):
+        items = {get_args(kind)[0]}
+        return lambda result: type(result) is list and {*map(type, result)} <= items
+    return None
+
+
+def _fast(
+    exact: Callable[[Any], bool],
+    answer: type[Answer[Any]] | None,
+    status: int,
+    formats: Formats,
+    general: Encode,
+) -> Encode:
+    """The same for the commonest results, which go to JSON as they are."""
     json_headers = formats.json_headers
 
     def encode(request: Request, result: Any) -> Response:
-        if type(result) is kind and b"accept" not in request.raw_headers:
+        if exact(result) and request.raw_headers.get(b"accept", b"*/*") == b"*/*":
             return Encoded(to_json(result), status, json_headers)
         return general(request, result)
 
-    return encode
+    def encode_answer(request: Request, result: Any) -> Response:
+        if type(result) is answer and not result.headers and exact(result.value):
+            return encode(request, result.value)
+        return general(request, result)
+
+    return encode if answer is None else encode_answer
 
 
 def _inner(returns: Any) -> tuple[Any, type[Answer[Any]] | None]:
@@ -140,13 +162,10 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
     """What makes a result fit its annotation: nothing when it is of the very type already."""
     if kind in {Any, None, NoneType, str, bytes, Html} or _is_response(kind):
         return lambda result: result
-    item = get_args(kind)[0] if get_origin(kind) is list else None
-    is_list_of_structs = _is_struct(item)
+    exact = _exactly(kind) or (lambda result: type(result) is kind)
 
     def fit(result: Any) -> Any:
-        if type(result) is kind:
-            return result
-        if is_list_of_structs and type(result) is list and {*map(type, result)} <= {item}:
+        if exact(result):
             return result
         try:
             return msgspec.convert(result, kind, from_attributes=True)

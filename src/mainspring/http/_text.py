@@ -44,16 +44,23 @@ def _bare(kind: Any) -> Any:
     return unwrap(without_none(unwrap(kind)[0]))[0]
 
 
-def convert(sent: Any, kind: Any) -> Any:
-    """The text or texts as a `kind`.
+def converter(kind: Any) -> Callable[[Any], Any]:
+    """What makes a `kind` of the text or texts that were sent.
 
-    Raises:
-        ValueError: it is none, or not finite; `readable` makes a sentence of it.
+    The function raises `ValueError` if they are none, or not finite; `readable` makes a
+    sentence of it.
     """
-    value = msgspec.convert(sent, kind, strict=False)
-    if not _finite(value):
-        raise ValueError(_NOT_FINITE)
-    return value
+    # A constrained type is looked up by a hash that is computed in Python each time; a
+    # struct around it by its address.
+    box = msgspec.defstruct("Box", [("value", kind)], array_like=True)
+
+    def convert(sent: Any) -> Any:
+        value = msgspec.convert((sent,), box, strict=False).value
+        if not _finite(value):
+            raise ValueError(_NOT_FINITE)
+        return value
+
+    return convert
 
 
 def _finite(value: Any) -> bool:

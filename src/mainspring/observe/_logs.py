@@ -74,18 +74,17 @@ class Logs:
         put, nudge = self._writer.put, self._writer.nudge
 
         def sink(request: FinishedRequest) -> None:
-            put(
-                Finished(
-                    request.id,
-                    request.method,
-                    request.path,
-                    request.pattern,
-                    request.status,
-                    request.started,
-                    perf_counter(),
-                    request.client,
-                )
-            )
+            # A plain tuple in the order of `Finished`, which costs a fifth of making one.
+            put((
+                request.id,
+                request.method,
+                request.path,
+                request.route.pattern,
+                request.status,
+                request.started,
+                perf_counter(),
+                request.client,
+            ))  # fmt: skip
             nudge()
 
         return sink
