@@ -157,7 +157,7 @@ async def test_a_hash_that_cannot_be_read_is_reported_and_costs_the_same(passwor
     for stored in ("", "md5$1$abc", "$argon2id$v=19$nonsense"):
         events.clear()
         assert await passwords.verify(SECRET, stored) == Mismatch()
-        assert [event.name for event in events] == ["auth.hash-unreadable", "auth.hashed"]
+        assert [event.name for event in events] == ["auth.hash_unreadable", "auth.hashed"]
 
 
 async def test_no_more_are_hashed_at_once_than_there_are_workers(monkeypatch) -> None:

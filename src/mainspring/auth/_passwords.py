@@ -162,7 +162,7 @@ class Passwords:
         try:
             argon2.extract_parameters(stored)
         except InvalidHashError as exc:
-            telemetry.failed("auth.hash-unreadable", exc)
+            telemetry.failed("auth.hash_unreadable", exc)
             return False
         return True
 
