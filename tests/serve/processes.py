@@ -65,7 +65,9 @@ def start(
             start_new_session=True,
         )  # fmt: skip
     running = Running(name, port, process, Path(errors.name))
-    if not pass_fds:
+    if pass_fds:
+        _wait_until_it_says(running, "serving on")
+    else:
         _wait_until_it_answers(running)
     return running
 
@@ -79,6 +81,14 @@ def _wait_until_it_answers(running: Running, *, bound: float = 30.0) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"{running.name} does not answer:\n{running.stderr()}")
+
+
+def _wait_until_it_says(running: Running, word: str, *, bound: float = 30.0) -> None:
+    ends = time.monotonic() + bound
+    while word not in running.stderr():
+        assert running.process.poll() is None, running.stderr()
+        assert time.monotonic() < ends, running.stderr()
+        time.sleep(0.02)
 
 
 def stop(running: Running, *, bound: float = 10.0) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mainspring.app import App
 from mainspring.auth import anyone
-from mainspring.http import Request, Response
+from mainspring.http import Request, Response, WebSocket
 from mainspring.settings import Settings
 
 app = App(
@@ -136,6 +136,16 @@ async def event_stream() -> Response:
 @app.get("/large", allow=anyone)
 async def large(size: int) -> Response:
     return Response(b"x" * size, media_type="application/octet-stream")
+
+
+@app.websocket("/talk", allow=anyone)
+async def talk(socket: WebSocket) -> None:
+    """Says a number every now and then."""
+    n = 0
+    while True:
+        await socket.send_text(str(n))
+        await asyncio.sleep(0.1)
+        n += 1
 
 
 async def _blocks(count: int) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ import trustme
 from mainspring.errors import ConfigError
 from mainspring.http._forwarded import Proxies
 from mainspring.serve import Config, Limits, Server
-from mainspring.serve._sockets import CannotListen
+from mainspring.serve._sockets import CannotListen, refuse_newcomers
 from tests.serve.conftest import Client
 from tests.serve.target import app
 
@@ -201,3 +201,18 @@ def test_the_scheme_is_what_the_nearest_proxy_says():
 
 def test_an_ipv4_address_in_ipv6_is_the_same_peer():
     assert Proxies(["10.0.0.1"]).trusts("::ffff:10.0.0.1")
+
+
+async def test_newcomers_are_kept_out_while_those_inside_go_on():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waiting = socket.create_connection(listener.getsockname())
+        assert refuse_newcomers(listener)
+        newcomer = socket.socket()
+        newcomer.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            await asyncio.to_thread(newcomer.connect, listener.getsockname())
+        accepted, _ = listener.accept()
+        waiting.sendall(b"hello")
+        assert accepted.recv(5) == b"hello"
+        for sock in (waiting, newcomer, accepted):
+            sock.close()

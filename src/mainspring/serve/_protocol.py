@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from array import array
+from contextlib import suppress
 from enum import IntEnum
+from fcntl import ioctl
 from functools import partial
 from math import inf
+from termios import FIONREAD
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mainspring import telemetry
@@ -609,6 +613,13 @@ class Connection(asyncio.Protocol):
         """Since when nothing has happened, by the worker's `now`, if the connection is idle."""
         worker = self.worker
         return self.deadline - (worker.idle_seconds if self._used else worker.header_seconds)
+
+    def unread(self) -> bool:
+        """Whether something of the client's waits in the kernel."""
+        held = array("i", [0])
+        with suppress(OSError):
+            ioctl(self.transport.get_extra_info("socket").fileno(), FIONREAD, held)
+        return held[0] > 0
 
     def pause(self) -> None:
         """Read no more from the client."""

@@ -56,6 +56,7 @@ class _Child:
         self.retires = asyncio.Event()
         self.ended = asyncio.Event()
         self._channel = channel
+        self._dismissed = False
         self._watching = asyncio.gather(self._read(), self._wait())
 
     async def _read(self) -> None:
@@ -68,6 +69,12 @@ class _Child:
     async def _wait(self) -> None:
         await self.process.wait()
         self.ended.set()
+
+    def dismiss(self, number: signal.Signals) -> None:
+        """Tell it to stop. Only once: a second signal would not wait for its requests."""
+        if not self._dismissed:
+            self._dismissed = True
+            self.signal(number)
 
     def signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -185,7 +192,7 @@ class Supervisor:
                 say(f"{exc.what}; worker {child.process.pid} goes on")
                 return child
         say(f"worker {successor.process.pid} takes over from {child.process.pid}")
-        child.signal(signal.SIGTERM)
+        child.dismiss(signal.SIGTERM)
         seeing_off = asyncio.create_task(self._see_off(child))
         self._seeing_off.add(seeing_off)
         seeing_off.add_done_callback(self._seeing_off.discard)
@@ -223,7 +230,7 @@ class Supervisor:
                 change.cancel()
             say(f"{path} has changed")
             if child is not None:
-                child.signal(signal.SIGINT)
+                child.dismiss(signal.SIGINT)
                 await self._see_off(child)
 
     # ends
@@ -252,7 +259,7 @@ class Supervisor:
                 await asyncio.sleep(_HANDSHAKE_SECONDS)
         number = signal.SIGTERM if patient else signal.SIGINT
         for child in self._children:
-            child.signal(number)
+            child.dismiss(number)
         forcing = asyncio.create_task(self._force(number))
         await asyncio.gather(*(self._see_off(child) for child in list(self._children)))
         forcing.cancel()

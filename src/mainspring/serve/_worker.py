@@ -139,7 +139,8 @@ class Worker:
         idle = [(c.idle_since, c) for c in self.connections if c.idle]
         idle.sort(key=itemgetter(0))
         for since, connection in idle[:at_most]:
-            if since <= latest:
+            # What has arrived and was not read yet would be lost.
+            if since <= latest and not connection.unread():
                 connection.leave()
 
     def end_streams(self) -> None:
