@@ -17,8 +17,9 @@ from mainspring.errors import ConfigError
 from mainspring.http import _asgi
 from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
-from mainspring.http._compile import Compilation, compile_route
+from mainspring.http._compile import Compilation, compile_routes
 from mainspring.http._core import Core
+from mainspring.http._mount import Mounted
 from mainspring.http._paths import Paths
 from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
@@ -296,7 +297,7 @@ class App(Router):
             self._pages.check(self.template_globals)
         self._logs = Logs.of(settings)
         self._core = Core(
-            [compile_route(route, shared) for route in self.routes],
+            compile_routes(self.routes, shared),
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             origins=Origins(settings.allowed_hosts, settings.cors_origins),
             protection=protection,
@@ -362,6 +363,9 @@ class App(Router):
             stack.push_async_callback(self._close_database)
             stack.push_async_callback(self.services.close)
             await self.services.open()
+            for mounted in {route.endpoint for route in self.routes}:
+                if isinstance(mounted, Mounted):
+                    await stack.enter_async_context(mounted.running())
             yield core
 
     def _open_logs(self, stack: AsyncExitStack) -> None:

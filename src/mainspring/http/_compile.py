@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mainspring.http._binding import Binding, Provider, never_waits
 from mainspring.http._encoding import compile_encoder
@@ -19,10 +19,11 @@ from mainspring.http._templates import may_be_template, rendered
 from mainspring.http._websocket import WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
 
     from mainspring.http._calls import Pools
+    from mainspring.http._mount import Mounted
     from mainspring.http._pipeline import Handler, Layer
     from mainspring.http._request import Request
     from mainspring.http._response import Header
@@ -65,6 +66,21 @@ class Compilation:
     common: tuple[Header, ...]
     pages: Pages | None = None
     vary: tuple[str, ...] = ()
+
+
+def compile_routes(declared: Iterable[Route], shared: Compilation) -> list[Route]:
+    """All routes with their pipelines composed; a mount becomes several.
+
+    Raises:
+        RouteError: pattern and signature do not fit, or something cannot be bound.
+    """
+    compiled: list[Route] = []
+    for route in declared:
+        if route.kind == "mount":
+            compiled += _compile_mount(route, shared)
+        else:
+            compiled.append(compile_route(route, shared))
+    return compiled
 
 
 def compile_route(declared: Route, shared: Compilation) -> Route:
@@ -162,6 +178,40 @@ def _compile_socket(declared: Route, shared: Compilation) -> Route:
 
     route.answer = compose(_layers(route, needs, shared), handle)
     return route
+
+
+def _compile_mount(declared: Route, shared: Compilation) -> list[Route]:
+    """What answers below the prefix, what leads sockets there, and what adds the slash."""
+    mounted: Mounted = declared.endpoint  # type: ignore[assignment]  # see Router.mount
+    prefix = declared.pattern
+    principal = declared.allow.needs_principal
+    needs = Needs(unit=principal, principal=principal)
+
+    async def answer(request: Request) -> Response:
+        return await mounted.answer(request, prefix)
+
+    async def bind(request: Request) -> Response:
+        request.socket.talk = partial(mounted.talk, request.socket, prefix)
+        return _BOUND
+
+    async def add_slash(request: Request) -> Response:
+        query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+        location = f"{request.root_path}{prefix}/{query}"
+        return Response(status=308, headers={"location": location})
+
+    def below(kind: Literal["websocket", "mount"], pattern: str, inner: Handler) -> Route:
+        route = replace(declared, kind=kind, pattern=pattern, signature=Signature((), Any))
+        route.deadline = shared.deadline if route.deadline is UNSET else route.deadline
+        route.body_limit_bytes = route.body_limit_bytes or shared.body_limit_bytes
+        route.segments = parse_pattern(pattern)
+        route.answer = compose(_layers(route, needs, shared), inner)
+        return route
+
+    everything = f"{prefix}/{{path:path}}"
+    found = [below("mount", everything, answer), below("websocket", everything, bind)]
+    if any(isinstance(segment, Capture) for segment in parse_pattern(prefix or "/")):
+        raise RouteError(f"{declared.title}: a mount's prefix cannot have captures")
+    return [*found, below("mount", prefix, add_slash)] if prefix else found
 
 
 def _check_socket(route: Route, signature: Signature, providers: Mapping[Any, Provider]) -> None:

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
+from mainspring.http._mount import Mounted
 from mainspring.http._routing import Route
 
 if TYPE_CHECKING:
@@ -146,6 +147,21 @@ class Router:
             return endpoint
 
         return declare
+
+    def mount(self, prefix: str, app: Any, **options: Unpack[RouteOptions]) -> None:
+        """Let an ASGI application answer for everything below `prefix`, web sockets too.
+
+        Routes of ours come first. The application sees the prefix as its `root_path`, and is
+        started and stopped with ours.
+
+        Args:
+            prefix: such as `/legacy`, without a capture.
+            app: the application.
+            options: see `RouteOptions`. `deadline` bounds the time until its answer begins.
+        """
+        mounted = Mounted(app)
+        route = self._declared(mounted, prefix.rstrip("/"), (), {"hidden": True, **options})
+        self.routes.append(replace(route, kind="mount"))
 
     def include(self, router: Router, *, prefix: str = "") -> None:
         """Add another router's routes, under `prefix` as well as its own."""

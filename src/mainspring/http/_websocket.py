@@ -18,10 +18,11 @@ from mainspring.http._response import header
 from mainspring.http._transport import NORMAL, REASON_LIMIT_BYTES, SocketClosed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from typing import Self
 
     from mainspring.http._request import Request
+    from mainspring.http._response import Header
     from mainspring.http._transport import SocketTransport
 
 T = TypeVar("T")
@@ -108,6 +109,11 @@ class WebSocket:
             SocketMisuse: it was accepted before, or the client did not offer the subprotocol.
             SocketClosed: the client has left.
         """
+        raw = [header(name, value) for name, value in (headers or {}).items()]
+        await self.accept_with(raw, subprotocol=subprotocol)
+
+    async def accept_with(self, headers: Sequence[Header], *, subprotocol: str | None) -> None:
+        """The same with headers as they go on the wire, checked by the caller."""
         if subprotocol is not None and subprotocol not in self.subprotocols:
             raise SocketMisuse(
                 f"the client does not speak {subprotocol!r}, but {list(self.subprotocols)}",
@@ -119,12 +125,12 @@ class WebSocket:
                     "the web socket is accepted already",
                     fix="call accept() before anything else is done with the socket",
                 )
-            await self._accept(subprotocol, headers or {})
+            await self._accept(subprotocol, headers)
 
-    async def _accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
+    async def _accept(self, subprotocol: str | None, headers: Sequence[Header]) -> None:
         await self._transport.accept(
             subprotocol=subprotocol,
-            headers=[header(name, value) for name, value in headers.items()],
+            headers=headers,
             limit_bytes=self.request.route.body_limit_bytes,
         )
         self.subprotocol = subprotocol
@@ -133,7 +139,7 @@ class WebSocket:
     async def _open(self) -> None:
         async with self._accepting:
             if not self.accepted:
-                await self._accept(None, {})
+                await self._accept(None, ())
 
     async def receive_any(self) -> str | bytes:
         """The next message as it came: text or bytes.
