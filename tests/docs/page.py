@@ -42,7 +42,7 @@ class Page:
         # Everybody's examples are on port 8000; here they go to one that is free.
         self._port = _free_port()
         self._text = re.sub(r"\b8000\b", str(self._port), path.read_text(encoding="utf-8"))
-        self._folder = folder
+        self._start_folder = self._folder = folder
         self._python: subprocess.Popen[str] | None = None
         self._stack = ExitStack()
 
@@ -118,6 +118,9 @@ class Page:
 
     def _run_console(self, block: Block) -> None:
         for command in commands_of(block):
+            if command.line.startswith("cd "):
+                self._folder /= command.line.removeprefix("cd ").strip()
+                continue
             (self._start_command if command.stays else self._run_command)(block, command)
 
     def _run_command(self, block: Block, command: Command) -> None:
@@ -149,7 +152,7 @@ class Page:
             time.sleep(0.05)
 
     def _start(self, line: str) -> tuple[subprocess.Popen[Any], Path]:
-        printed = self._folder.parent / f"{self._folder.name}.out.{time.monotonic_ns()}"
+        printed = self._start_folder.parent / f"{self._start_folder.name}.out.{time.monotonic_ns()}"
         with printed.open("wb") as out:
             child = subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", line],

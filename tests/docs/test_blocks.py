@@ -147,6 +147,25 @@ def test_blocks_share_names_files_and_an_event_loop(run: Callable[[str], Path]) 
     assert (folder / "pyproject.toml").is_file()
 
 
+def test_a_change_of_folder_holds_for_the_rest_of_the_page(run: Callable[[str], Path]) -> None:
+    folder = run("""
+        ```console
+        $ mkdir -p one/two
+        $ cd one
+        $ cd two
+        ```
+
+        ```text
+        # file: here.txt
+        ```
+
+        ```sh
+        test -f here.txt
+        ```
+    """)
+    assert (folder / "one" / "two" / "here.txt").is_file()
+
+
 def test_a_command_that_stays_is_waited_for_and_stopped_at_the_end(
     run: Callable[[str], Path],
 ) -> None:

@@ -59,6 +59,7 @@ _FROM_SETTINGS: Final = ("host", "port", "workers", "forwarded_allow_ips")
 def takes_server(parser: Parser) -> None:
     """Let a command be told how to serve; what is not said comes from the settings."""
     add_arguments(parser)
+    parser.usage = "%(prog)s [options]"
     parser.set_defaults(**dict.fromkeys(_FROM_SETTINGS))
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error", "critical"], metavar="LEVEL",
