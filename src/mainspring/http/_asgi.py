@@ -6,7 +6,7 @@ Source: ASGI specification 3.0, HTTP & WebSocket message format 2.5.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from mainspring import telemetry
@@ -55,18 +55,26 @@ class ClientGone(Problem):
 class ReceivedBody:
     """A body that is asked for message by message."""
 
-    __slots__ = ("_receive", "declared_bytes", "ended", "on_end")
+    __slots__ = ("_first", "_receive", "declared_bytes", "ended", "on_end")
 
     def __init__(self, receive: Receive, declared_bytes: int | None = None) -> None:
         self._receive = receive
         self.declared_bytes = declared_bytes
         self.ended = False
         self.on_end: Callable[[], None] | None = None
+        self._first: bytes | None = None
+
+    async def begin(self) -> None:
+        """Take the first message, which of most bodies is the only one."""
+        self._first = await self.chunk()
 
     def ready(self) -> bytes | None:
-        return None
+        return self._first if self.ended else None
 
     async def chunk(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, None
+            return first
         while not self.ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -101,7 +109,7 @@ async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -
 async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
     request = _request(scope, receive)
     route = core.route(request)
-    response = await core.answer(request) if route.in_place else None
+    response = await _in_place(core, request) if route.in_place else None
     if response is not None and isinstance(response.body, bytes):
         await _send(response, response.body, request, send)
         return
@@ -120,6 +128,14 @@ async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _in_place(core: Core, request: Request) -> Response:
+    body = request.body
+    if isinstance(body, ReceivedBody):
+        with suppress(ClientGone):  # the reader of the body is told
+            await body.begin()
+    return await core.answer(request)
 
 
 async def _unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, T]) -> T | None:
@@ -179,7 +195,9 @@ def _start(response: Response) -> Message:
 
 async def _send(response: Response, body: bytes, request: Request, send: Send) -> None:
     length = (b"content-length", b"%d" % len(body))
-    await send({**_start(response), "headers": [*response.headers, length]})
+    headers = [*response.headers, length]
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    await send(start)
     await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 
 

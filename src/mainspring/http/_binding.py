@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from mainspring.http._body import BodyTooLarge
 from mainspring.http._explain import readable
 from mainspring.http._formats import StructuredBody
@@ -19,9 +17,10 @@ from mainspring.http._problem import Invalid, Violation
 from mainspring.http._request import parse_query
 from mainspring.http._signature import REQUIRED, Parameter, Signature, is_struct, unwrap
 from mainspring.http._text import TextStruct, Wrong, converter, slot
+from mainspring.http._values import Mismatch, compile_values, convertible
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from mainspring.http._request import Request
 
@@ -101,6 +100,17 @@ class Binding:
         if not self.parameters:
             return lambda _: endpoint()
         arguments = self.arguments
+        if convertible(self.parameters):
+            read = compile_values(self.parameters)
+
+            def call(request: Request) -> Awaitable[Any]:
+                try:
+                    found: Iterable[Any] = read(request)
+                except Mismatch:
+                    found = arguments(request)
+                return endpoint(*found)
+
+            return call
         return lambda request: endpoint(*arguments(request))
 
     def _general(

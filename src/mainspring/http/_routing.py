@@ -222,12 +222,37 @@ class Routes:
             if route is not None:
                 request.path_params = _NONE
                 return route
+        found = self._straight(request)
+        if found is not None:
+            return found
         allowed: set[str] = set()
         captured: dict[str, Any] = {}
         found = _walk(self._root, request.path.split("/"), 1, request.method, captured, allowed)
         if found is None:
             return frozenset(allowed)
         request.path_params = captured
+        return found
+
+    def _straight(self, request: Request) -> Route | None:
+        """The route, if no position leaves a choice; None sends the request the long way."""
+        node = self._root
+        captured: dict[str, Any] = {}
+        for part in request.path[1:].split("/"):
+            child = node.static.get(part)
+            if child is None:
+                if len(node.captures) != 1 or not part:
+                    return None
+                convert, name, child = node.captures[0]
+                try:
+                    captured[name] = convert(part)
+                except ValueError:
+                    return None
+            elif node.captures:
+                return None
+            node = child
+        found = node.targets.get(request.method)
+        if found is not None:
+            request.path_params = captured
         return found
 
 
