@@ -181,7 +181,8 @@ class App(Router):
         """The database of `DATABASE_URL`; connects when something needs it."""
         if self._database is None:
             data = import_module("mainspring.data")
-            self._database = data.Database(self.settings.database_url)
+            database: Database = data.Database(self.settings.database_url)
+            self._database = database
         return self._database
 
     def provide(
@@ -335,7 +336,7 @@ class App(Router):
         auth = import_module("mainspring.auth")
         if not self.services.knows(auth.Passwords):
             self.provide(auth.Passwords, auth.Passwords)
-        self.identity = import_module("mainspring.http._identity").identity(
+        identity: Identity = import_module("mainspring.http._identity").identity(
             self._user or auth.User,
             [auth.JwtProof()] if self._proofs is None else self._proofs,
             name=self.name,
@@ -343,7 +344,8 @@ class App(Router):
             services=self.services,
             read=lambda: self.database.unit(write=False),
         )
-        self.providers |= self.identity.providers
+        self.identity = identity
+        self.providers |= identity.providers
         problems = import_module("mainspring.http._account_problems")
         self.translations = problems.TRANSLATIONS | self.translations
 

@@ -80,10 +80,10 @@ async def measure(database, passwords, samples: int) -> dict[str, list[float]]:
 def report(times: dict[str, list[float]]) -> None:
     first, *others = CASES
     for case in CASES:
-        print(f"{case:26} median {statistics.median(times[case]) * 1000:8.3f} ms")  # noqa: T201  # a program
+        print(f"{case:26} median {statistics.median(times[case]) * 1000:8.3f} ms")
     found = {case: welch(trimmed(times[first]), trimmed(times[case])) for case in others}
     for case, t in found.items():
-        print(f"{first} against {case}: t = {t:+.2f}")  # noqa: T201  # a program
+        print(f"{first} against {case}: t = {t:+.2f}")
     raise SystemExit(any(abs(t) >= LIMIT for t in found.values()))
 
 

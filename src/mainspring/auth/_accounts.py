@@ -96,14 +96,15 @@ class Accounts(Generic[U]):
             HashingBusy: no password can be verified now.
         """
         row = await self._look_up(email)
-        found = await self._passwords.verify(password, row and row.password_hash)
-        if row is None or not isinstance(found, Match) or not row.is_active:
-            telemetry.emit("auth.login_refused", user_id=row and row.id)
+        user_id, stored, is_active = row or (None, None, False)
+        found = await self._passwords.verify(password, stored)
+        if not isinstance(found, Match) or not is_active:
+            telemetry.emit("auth.login_refused", user_id=user_id)
             return None
         anew = await self._hashed_anew(password) if found.outdated else None
-        user = await self._db.get(self._user_type, row.id)
+        user = await self._db.get(self._user_type, user_id)
         # Whoever was shut out or changed the password while it was verified stays out.
-        if user is None or not user.is_active or user.password_hash != row.password_hash:
+        if user is None or not user.is_active or user.password_hash != stored:
             return None
         if anew is not None:
             user.password_hash = anew
