@@ -8,6 +8,7 @@ from mainspring.http._body import WholeBody
 from mainspring.http._changes import changes
 from mainspring.http._core import Core
 from mainspring.http._email import Email
+from mainspring.http._file import File
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._problem import (
     BadRequest,
@@ -23,6 +24,7 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._static import StaticError, StaticFiles
 from mainspring.http._transport import SocketClosed, SocketTransport
 from mainspring.http._upload import Upload, UploadClosed
 from mainspring.http._websocket import SocketMisuse, UnexpectedMessage, WebSocket
@@ -37,6 +39,7 @@ __all__ = [
     "Core",
     "Created",
     "Email",
+    "File",
     "Forbidden",
     "Form",
     "Header",
@@ -54,6 +57,8 @@ __all__ = [
     "SocketClosed",
     "SocketMisuse",
     "SocketTransport",
+    "StaticError",
+    "StaticFiles",
     "Unauthorized",
     "UnexpectedMessage",
     "UnsafeHeader",

@@ -154,27 +154,32 @@ def _request(scope: Scope, receive: Receive) -> Request:
     )
 
 
+# RFC 9110, section 8.6: what has no content has no length to tell either.
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+
+
 async def _send(response: Response, request: Request, send: Send) -> None:
-    body = response.body
-    start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
-    if isinstance(body, bytes):
-        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
+    body, status = response.body, response.status
+    silent = request.method == "HEAD" or status in _WITHOUT_CONTENT
+    start = {"type": "http.response.start", "status": status, "headers": response.headers}
+    if not isinstance(body, bytes):
         await send(start)
-        await send(
-            {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
-        )
+        await _stream(body, send, silent=silent)
         return
+    if status not in _WITHOUT_CONTENT:
+        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
     await send(start)
-    await _stream(body, send)
+    await send({"type": "http.response.body", "body": b"" if silent else body})
 
 
-async def _stream(body: AsyncIterator[bytes], send: Send) -> None:
+async def _stream(body: AsyncIterator[bytes], send: Send, *, silent: bool) -> None:
     async with AsyncExitStack() as stack:
         close = getattr(body, "aclose", None)
         if close is not None:
             stack.push_async_callback(close)
-        async for part in body:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        if not silent:
+            async for part in body:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

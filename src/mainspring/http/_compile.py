@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mainspring.http._binding import Binding, Provider, never_waits
 from mainspring.http._encoding import compile_encoder
+from mainspring.http._file import File, gives_files, without_files
 from mainspring.http._pipeline import compose
 from mainspring.http._response import Response
 from mainspring.http._router import UNSET
@@ -75,13 +76,17 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     route.in_place = (
         not (needs.unit or needs.principal or binding.waits or route.limit or route.decompress)
         and never_waits(route.endpoint)
-        and not signature.of("form")
+        and not (signature.of("form") or gives_files(signature.returns))
     )
     encode, route.json_headers = compile_encoder(
-        signature.returns, status=route.status, common=shared.common, vary=shared.vary
+        without_files(signature.returns),
+        status=route.status,
+        common=shared.common,
+        vary=shared.vary,
     )
+    finish = _sent if gives_files(signature.returns) else _encoded
     call = binding.handler(shared.pools.bind(route.endpoint, cpu=route.cpu))
-    route.answer = compose(_layers(route, needs, shared), _encoded(call, encode))
+    route.answer = compose(_layers(route, needs, shared), finish(call, encode))
     return route
 
 
@@ -149,6 +154,20 @@ def _encoded(
 ) -> Handler:
     async def handle(request: Request) -> Response:
         return encode(request, await call(request))
+
+    return handle
+
+
+def _sent(
+    call: Callable[[Request], Awaitable[Any]], encode: Callable[[Request, Any], Response]
+) -> Handler:
+    """The same for a handler that may return a file, which has to be looked at first."""
+
+    async def handle(request: Request) -> Response:
+        result = await call(request)
+        if isinstance(result, File):
+            return await result.response(request)
+        return encode(request, result)
 
     return handle
 
