@@ -42,7 +42,6 @@ def _facts(route: Route) -> dict[str, Any]:
         "handler": _handler(route),
         "policy": str(route.allow),
         "deadline_seconds": None if route.deadline is None else route.deadline.total_seconds(),
-        "limit": route.limit or None,
         "in_place": route.in_place,
     }
 

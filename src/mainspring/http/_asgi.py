@@ -185,6 +185,10 @@ def _request(scope: Scope, receive: Receive) -> Request:
     )
 
 
+# RFC 9110, section 8.6: what has no content has no length to tell either.
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+
+
 def _start(response: Response) -> Message:
     return {
         "type": "http.response.start",
@@ -194,11 +198,14 @@ def _start(response: Response) -> Message:
 
 
 async def _send(response: Response, body: bytes, request: Request, send: Send) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    headers = [*response.headers, length]
-    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    start = _start(response)
+    silent = request.method == "HEAD"
+    if response.status in _WITHOUT_CONTENT:
+        silent = True
+    else:
+        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
     await send(start)
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+    await send({"type": "http.response.body", "body": b"" if silent else body})
 
 
 async def _stream(
@@ -207,7 +214,7 @@ async def _stream(
     telemetry.current.set(request)
     try:
         await send(_start(response))
-        if request.method != "HEAD":
+        if request.method != "HEAD" and response.status not in _WITHOUT_CONTENT:
             async for part in body:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

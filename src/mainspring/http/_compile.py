@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mainspring.http._binding import Binding, Provider, never_waits
 from mainspring.http._encoding import compile_encoder
+from mainspring.http._file import File, gives_files, without_files
 from mainspring.http._pipeline import compose
 from mainspring.http._response import Response
 from mainspring.http._router import UNSET
@@ -94,9 +95,9 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     route, binding, needs = _prepared(declared, shared, shared.providers)
     signature = binding.signature
     route.in_place = (
-        not (needs.unit or needs.principal or binding.waits or route.limit or route.decompress)
+        not (needs.unit or needs.principal or binding.waits or route.decompress)
         and never_waits(route.endpoint)
-        and not signature.of("form")
+        and not (signature.of("form") or gives_files(signature.returns))
     )
     encode = _encoder(route, signature, shared)
     endpoint = as_coroutine(route.endpoint, signature.returns, route.title)
@@ -114,6 +115,8 @@ def _answering(
     shared: Compilation,
 ) -> Handler:
     signature = route.signature
+    if signature is not None and gives_files(signature.returns):
+        return _sent(call, encode)
     if signature is None or not may_be_template(signature.returns):
         return _encoded(call, encode)
     if shared.pages is not None:
@@ -134,7 +137,10 @@ def _encoder(
     if item is not None:
         return compile_stream(item, status=route.status, common=shared.common)
     encode, route.json_headers = compile_encoder(
-        signature.returns, status=route.status, common=shared.common, vary=shared.vary
+        without_files(signature.returns),
+        status=route.status,
+        common=shared.common,
+        vary=shared.vary,
     )
     return encode
 
@@ -244,6 +250,20 @@ def _encoded(
 ) -> Handler:
     async def handle(request: Request) -> Response:
         return encode(request, await call(request))
+
+    return handle
+
+
+def _sent(
+    call: Callable[[Request], Awaitable[Any]], encode: Callable[[Request, Any], Response]
+) -> Handler:
+    """The same for a handler that may return a file, which has to be looked at first."""
+
+    async def handle(request: Request) -> Response:
+        result = await call(request)
+        if isinstance(result, File):
+            return await result.response(request)
+        return encode(request, result)
 
     return handle
 

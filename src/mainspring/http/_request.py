@@ -139,11 +139,6 @@ class Request:
         return self.id
 
     @property
-    def pattern(self) -> str:
-        """The pattern of the route, which has few values where paths have many."""
-        return self.route.pattern
-
-    @property
     def headers(self) -> Headers:
         """The headers as text."""
         return Headers(self.raw_headers)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 from mainspring.http._mount import Mounted
 from mainspring.http._routing import Route
+from mainspring.http._static import StaticFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
+    from pathlib import Path
 
     from mainspring.auth import Policy
 
@@ -31,7 +33,6 @@ class RouteOptions(TypedDict, total=False):
         tags: groups in the API description.
         deadline: after it the answer is 504; the application's (10 s) by default, None for
             as long as it takes.
-        limit: a rate per caller, such as `10/minute`.
         body_limit_bytes: larger bodies get 413; the application's (1 MiB) by default.
         decompress: take compressed bodies; the limit is of the bytes that come out.
         status: of a plain result, when not 200.
@@ -44,7 +45,6 @@ class RouteOptions(TypedDict, total=False):
     summary: str
     tags: Iterable[str]
     deadline: timedelta | None
-    limit: str
     body_limit_bytes: int
     decompress: bool
     status: int
@@ -104,7 +104,6 @@ class Router:
             description=rest.strip(),
             tags=(*self.tags, *options.get("tags", ())),
             deadline=options.get("deadline", UNSET),
-            limit=options.get("limit", ""),
             body_limit_bytes=options.get("body_limit_bytes", 0),
             decompress=options.get("decompress", False),
             status=options.get("status"),
@@ -162,6 +161,22 @@ class Router:
         mounted = Mounted(app)
         route = self._declared(mounted, prefix.rstrip("/"), (), {"hidden": True, **options})
         self.routes.append(replace(route, kind="mount"))
+
+    def static(
+        self, prefix: str, folder: Path | str, *, allow: Policy | None = None
+    ) -> StaticFiles:
+        """Serve the files of a folder, such as `app.static("/static", "static", allow=anyone)`.
+
+        `static_url("app.css")` of the application, or `url("app.css")` of what this returns,
+        gives the address that browsers may keep for ever.
+        """
+        files = StaticFiles(folder)
+        options = RouteOptions(hidden=True, deadline=None, name="static")
+        if allow is not None:
+            options["allow"] = allow
+        pattern = f"{prefix.rstrip('/')}/{{path:path}}"
+        self.routes.append(self._declared(files.answer, pattern, ["GET"], options))
+        return files
 
     def include(self, router: Router, *, prefix: str = "") -> None:
         """Add another router's routes, under `prefix` as well as its own."""

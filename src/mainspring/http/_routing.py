@@ -117,7 +117,6 @@ class Route:
         endpoint: the user's function.
         allow: the policy; a route without one stops the start.
         deadline: how long it may take; None for as long as it likes (streams, sockets).
-        limit: a rate such as `10/minute`; empty for none.
         body_limit_bytes: the largest body that it takes.
         decompress: it takes bodies with a `Content-Encoding`.
         cpu: run a `def` endpoint in a process pool instead of a thread.
@@ -135,7 +134,6 @@ class Route:
     description: str = ""
     tags: tuple[str, ...] = ()
     deadline: timedelta | None = None
-    limit: str = ""
     body_limit_bytes: int = 0
     decompress: bool = False
     cpu: bool = False

@@ -52,7 +52,7 @@ def converter(kind: Any) -> Callable[[Any], Any]:
     """
     # A constrained type is looked up by a hash that is computed in Python each time; a
     # struct around it by its address.
-    box = msgspec.defstruct("Box", [("value", kind)], array_like=True)
+    box: Any = msgspec.defstruct("Box", [("value", kind)], array_like=True)
 
     def convert(sent: Any) -> Any:
         value = msgspec.convert((sent,), box, strict=False).value

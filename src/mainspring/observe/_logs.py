@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 import structlog
 
 from mainspring import telemetry
-from mainspring.observe._lines import Finished, Said, as_json, as_text
+from mainspring.observe._lines import Said, as_json, as_text
 from mainspring.observe._writer import Writer
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _STDOUT: Final = 1
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+class Patterned(Protocol):
+    """A route, by what groups its requests."""
+
+    pattern: str
 
 
 class FinishedRequest(Protocol):
@@ -42,7 +48,7 @@ class FinishedRequest(Protocol):
     client: tuple[str, int] | None
 
     @property
-    def pattern(self) -> str: ...
+    def route(self) -> Patterned: ...
 
 
 class Logs:

@@ -101,11 +101,17 @@ def _compressible(headers: Iterable[Header]) -> bool:
     media_type = b""
     for name, value in headers:
         if name == b"content-type":
-            media_type = value.partition(b";")[0].strip().lower()
+            media_type = value
         elif name in {b"content-encoding", b"content-range", b"content-digest", b"repr-digest"} or (
             name == b"cache-control" and b"no-transform" in value.lower()
         ):
             return False
+    return compressible_type(media_type)
+
+
+def compressible_type(content_type: bytes) -> bool:
+    """Whether what has this `Content-Type` shrinks enough to be compressed."""
+    media_type = content_type.partition(b";")[0].strip().lower()
     # Nothing is compressed in an event stream: its state would cost more memory than the
     # connection itself, for messages that are small.
     if media_type.startswith(b"text/"):
