@@ -74,7 +74,9 @@ async def serve() -> AsyncIterator[Callable[..., Any]]:
     """Starts our server with given limits, and ends it after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*, application: Any = app, config: Config | None = None, **limits: Any) -> Server:
+        async def start(
+            *, application: Any = app, config: Config | None = None, **limits: Any
+        ) -> Server:
             config = config or Config(port=0, limits=Limits(**limits))
             events.clear()
             seen.clear()

@@ -93,7 +93,9 @@ async def keep_alive(load: Load) -> None:
             if reader.at_eof():
                 return
             async with load.request("keep-alive"):
-                writer.write(b"GET /number/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % random.randint(0, 9))
+                writer.write(
+                    b"GET /number/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % random.randint(0, 9)
+                )
                 goes_on = False
                 status, goes_on, _ = await _answer(reader)
                 _ok(status)

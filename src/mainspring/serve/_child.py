@@ -29,9 +29,7 @@ async def work(app: Application, told: Order, channel: socket.socket) -> None:
     sockets = [socket.socket(fileno=fd) for fd in told.sockets]
     for sock in sockets:
         sock.setblocking(False)
-    server = Server(
-        app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE)
-    )
+    server = Server(app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE))
     async with server:
         if told.requests:
             server.worker.requests_left = told.requests

@@ -163,9 +163,11 @@ def read_head(block: bytes, *, count_limit: int) -> Head:
     headers: dict[bytes, bytes] = {}
     for line in lines:
         raw, colon, value = line.partition(b":")
+        if not colon:
+            raise Refusal(400, "a header line has no colon")
         name = _names.get(raw)
         if name is None:
-            name = _read_name(raw, colon)
+            name = _read_name(raw)
         value = value.strip(b" \t")
         if name in headers:
             value = _joined(name, headers[name], value)
@@ -174,8 +176,8 @@ def read_head(block: bytes, *, count_limit: int) -> Head:
     return _understood(headers)
 
 
-def _read_name(raw: bytes, colon: bytes) -> bytes:
-    if not colon or not _TOKEN.fullmatch(raw):
+def _read_name(raw: bytes) -> bytes:
+    if not _TOKEN.fullmatch(raw):
         raise Refusal(400, "a header line is malformed")
     # `X_Real_Ip` becomes `HTTP_X_REAL_IP` in a CGI environment, just as `X-Real-Ip` does, so
     # that names with an underscore are dropped here, for every application that runs below.

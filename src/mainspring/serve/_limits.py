@@ -83,5 +83,13 @@ class Limits:
 
 
 _MAY_BE_ZERO = frozenset(
-    {"ping_interval", "half_close", "connections", "requests", "requests_jitter", "drain", "drain_idle"}
+    {
+        "ping_interval",
+        "half_close",
+        "connections",
+        "requests",
+        "requests_jitter",
+        "drain",
+        "drain_idle",
+    }
 )

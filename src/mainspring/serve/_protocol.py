@@ -347,9 +347,7 @@ class Connection(asyncio.Protocol):
         worker = self.worker
         head = self._head = worker.read_head(block, size)
         self._block = block if len(block) <= _KEPT_BLOCK_BYTES else _NEVER_A_BLOCK
-        self._client, self._scheme = worker.proxies.resolve(
-            self._peer, worker.scheme, head.headers
-        )
+        self._client, self._scheme = worker.proxies.resolve(self._peer, worker.scheme, head.headers)
         return head
 
     def _keep_head(self, rest: bytes) -> bytes:
