@@ -25,6 +25,7 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml scripts/setup
 
 demo: $(READY)  ## Conduit with seed data, in the foreground; HOST, PORT, DATABASE_URL … are honoured
 	@cd examples/conduit
+	export DEBUG=1
 	mainspring migrate
 	mainspring seed
 	exec mainspring dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -29,9 +30,7 @@ async def work(app: Application, told: Order, channel: socket.socket) -> None:
     sockets = [socket.socket(fileno=fd) for fd in told.sockets]
     for sock in sockets:
         sock.setblocking(False)
-    server = Server(
-        app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE)
-    )
+    server = Server(app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE))
     async with server:
         if told.requests:
             server.worker.requests_left = told.requests
@@ -62,6 +61,9 @@ def main(fd: int) -> None:
     except MainspringError as exc:
         say(str(exc))
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        # Ctrl-C reaches every process of a terminal, also one that is still importing.
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 if __name__ == "__main__":
