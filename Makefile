@@ -25,9 +25,7 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml scripts/setup
 
 demo: $(READY)  ## Conduit with seed data, in the foreground; HOST, PORT, DATABASE_URL … are honoured
 	@cd examples/conduit
-	export DEBUG=$${DEBUG:-1}
-	# A key of this checkout's own, so that whoever is signed in stays so over a restart.
-	[ -e .env ] || echo "SECRET_KEY=$$(python -c 'import secrets; print(secrets.token_hex())')" > .env
+	export DEBUG=1
 	mainspring migrate
 	mainspring seed
 	exec mainspring dev

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -84,6 +86,33 @@ def test_dev_starts_again_when_a_file_changes(shop: Commands, port: int) -> None
             'async def hello() -> str:\n    return "hello"\n'
         )
         command.until(lambda: _hello(port), what="answer of the new route")
+        assert command.stop() == 0
+
+
+def test_ctrl_c_is_quiet_also_while_the_application_is_still_starting(
+    shop: Commands, port: int
+) -> None:
+    app = shop.folder / "shop" / "app.py"
+    app.write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    with shop.running("dev", "--port", str(port)) as command:
+        command.until(lambda: "importing" in command.said(), what="import")
+        os.killpg(command.process.pid, signal.SIGINT)
+        assert command.process.wait(20) in {0, 1, 130}
+        assert "Traceback" not in command.said()
+
+
+def test_a_mistake_while_developing_is_shown_without_pythons_import(
+    shop: Commands, port: int
+) -> None:
+    app = shop.folder / "shop" / "app.py"
+    good = app.read_text()
+    app.write_text(f"{good}\n1 / 0\n")
+    with shop.running("dev", "--port", str(port)) as command:
+        command.until(lambda: "waiting for a change" in command.said(), what="wait for a change")
+        assert "ZeroDivisionError" in command.said()
+        assert "<frozen importlib" not in command.said()
+        app.write_text(good)
+        answering(command, port)
         assert command.stop() == 0
 
 

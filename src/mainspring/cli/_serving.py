@@ -48,8 +48,6 @@ LACKING: Final = {
     "--ws-max-queue": _SOCKETS,
     "--ws-max-size": _SOCKETS,
     "--ws-per-message-deflate": _SOCKETS,
-    "--ws-ping-interval": _SOCKETS,
-    "--ws-ping-timeout": _SOCKETS,
 }
 """Flags of Uvicorn that this server does not have, and what to do instead."""
 

@@ -19,6 +19,7 @@ from mainspring.cli._report import traceback_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Coroutine
     from types import CodeType
 
     from mainspring.app import App
@@ -84,7 +85,12 @@ def _prompt(scope: Scope, loop: LoopThread, terminal: Terminal) -> None:
 
 def _ipython(scope: Scope, loop: LoopThread, banner: str) -> None:
     config = import_module("traitlets.config").Config()
-    config.TerminalInteractiveShell.loop_runner = loop.wait
+
+    # A configuration is copied deeply, which a function survives and a method with its loop not.
+    def wait(work: Coroutine[Any, Any, Any]) -> Any:
+        return loop.wait(work)
+
+    config.TerminalInteractiveShell.loop_runner = wait
     config.TerminalInteractiveShell.autoawait = True
     config.TerminalInteractiveShell.banner2 = f"{banner}\n"
     import_module("IPython").start_ipython(argv=[], user_ns=scope, config=config)

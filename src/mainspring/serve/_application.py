@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 from mainspring.errors import ConfigError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from mainspring.serve._server import Application
+
+
+def _beyond_import(frames: TracebackType | None) -> TracebackType | None:
+    """The frames from the application's own code on, without a dozen of Python's import."""
+    while frames is not None and frames.tb_next is not None:
+        filename = frames.tb_frame.f_code.co_filename
+        if filename not in {__file__, importlib.__file__} and not filename.startswith("<frozen"):
+            break
+        frames = frames.tb_next
+    return frames
 
 
 class AppNotFound(ConfigError):
@@ -37,11 +49,15 @@ def load_application(path: str) -> Application:
     except ModuleNotFoundError as exc:
         # A missing import inside the user's module is the user's error, and is shown as it is.
         if exc.name is None or not (module_name + ".").startswith(exc.name + "."):
+            exc.__traceback__ = _beyond_import(exc.__traceback__)
             raise
         raise AppNotFound(
             f"there is no module {module_name!r} in {folder} or on the path",
             fix="give module:attribute, such as app:app, from the folder that holds the module",
         ) from None
+    except Exception as exc:
+        exc.__traceback__ = _beyond_import(exc.__traceback__)
+        raise
     found = getattr(module, attribute or "app", None)
     if not hasattr(found, "running"):
         raise AppNotFound(

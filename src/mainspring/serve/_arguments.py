@@ -101,6 +101,8 @@ _HELP = {
     "connections": "open at once; 0 for as many as the process may have files",
     "requests": "after so many a worker is replaced; 0 for never",
     "requests_jitter": "up to so many more, chosen for each worker",
+    "ping_interval": "how often a quiet web socket is asked whether its client is there",
+    "ping_timeout": "how long the client may take to say so",
     "drain": "how long a stop waits for running requests",
     "drain_idle": "how long a stop waits for connections on which nothing happens",
 }
@@ -108,6 +110,8 @@ _HELP = {
 # The names that Uvicorn has for the same things.
 _ALIASES = {
     "keep_alive": ["--timeout-keep-alive"],
+    "ping_interval": ["--ws-ping-interval"],
+    "ping_timeout": ["--ws-ping-timeout"],
     "drain": ["--timeout-graceful-shutdown"],
     "connections": ["--limit-concurrency"],
     "requests": ["--limit-max-requests"],

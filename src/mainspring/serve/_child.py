@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -60,6 +61,9 @@ def main(fd: int) -> None:
     except MainspringError as exc:
         say(str(exc))
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        # Ctrl-C reaches every process of a terminal, also one that is still importing.
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 if __name__ == "__main__":
