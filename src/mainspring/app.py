@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -24,6 +25,7 @@ from mainspring.http._paths import Paths
 from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
+from mainspring.http._static import StaticError, StaticFiles
 from mainspring.http.layers.compression import Compression
 from mainspring.http.layers.cors import CrossOrigin
 from mainspring.http.layers.deadline import bound
@@ -160,6 +162,7 @@ class App(Router):
         self._user = user
         self._proofs = proofs
         self._cors = cors
+        self._static_files: list[StaticFiles] = []
         self._database: Database | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
         self.template_globals: dict[str, Any] = {}
@@ -247,6 +250,7 @@ class App(Router):
         # Jinja takes 20 ms to load, which only applications with templates should pay.
         jinja = import_module("mainspring.http._jinja")
         self.template_globals["path_for"] = jinja.bound_path_for(self.path_for)
+        self.template_globals["static_url"] = self.static_url
         pages: Templates = jinja.Templates(folders, reload=self.settings.debug, filters=filters)
         self._pages = pages
         return pages
@@ -277,6 +281,7 @@ class App(Router):
         bare = [route for route in self.routes if route.allow is None]
         if bare:
             raise UndeclaredPolicy(bare)
+        self._static_files.clear()
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
@@ -297,7 +302,7 @@ class App(Router):
             self._pages.check(self.template_globals)
         self._logs = Logs.of(settings)
         self._core = Core(
-            compile_routes(self.routes, shared),
+            compile_routes(map(self._with_files, self.routes), shared),
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             origins=Origins(settings.allowed_hosts, settings.cors_origins),
             protection=protection,
@@ -309,6 +314,33 @@ class App(Router):
             debug=settings.debug,
         )
         return self._core
+
+    def _with_files(self, route: Route) -> Route:
+        """The route; one of static files has looked at them, and in development does again."""
+        files = getattr(route.endpoint, "__self__", None)
+        if not isinstance(files, StaticFiles):
+            return route
+        files.scan(route.pattern.removesuffix("/{path:path}"))
+        self._static_files.append(files)
+        return replace(route, endpoint=files.answer_fresh) if self.settings.debug else route
+
+    def static_url(self, name: str) -> str:
+        """The address of a static file that changes with its content, for templates.
+
+        Args:
+            name: its path below the folder, such as `css/app.css`; of several folders the one
+                that was declared first and has it.
+
+        Raises:
+            StaticError: there is no such file, or the application has not started.
+        """
+        for files in self._static_files:
+            if files.has(name):
+                return files.url(name)
+        raise StaticError(
+            f"there is no static file {name!r}",
+            fix="declare its folder with app.static(…), and look at the names in it",
+        )
 
     def _cross_origin(self) -> CrossOrigin | None:
         rules = self._cors or Cors(origins=self.settings.cors_origins)
@@ -355,7 +387,10 @@ class App(Router):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Core]:
         """Compile, open every service, and close them again at the end."""
-        core = self.core
+        # Files are looked at and modules imported, which is not for the loop.
+        core = self._core
+        if core is None:
+            core = await asyncio.to_thread(self.compile)
         async with AsyncExitStack() as stack:
             self._open_logs(stack)
             await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))

@@ -163,7 +163,9 @@ def _head(raw: bytes) -> Answer:
 
 @contextlib.asynccontextmanager
 async def on_uvicorn(app: App) -> AsyncIterator[Peer]:
-    app.compile()  # a mistake in a declaration is the test's failure, not a server's log line
+    await asyncio.to_thread(
+        app.compile
+    )  # a mistake in a declaration is the test's failure, not a server's log line
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
     config.load()
@@ -181,7 +183,7 @@ async def on_uvicorn(app: App) -> AsyncIterator[Peer]:
 
 @contextlib.asynccontextmanager
 async def on_our_own(app: App) -> AsyncIterator[Peer]:
-    app.compile()
+    await asyncio.to_thread(app.compile)
     async with Server(app, port=0) as server:
         yield Peer(server.port)
 

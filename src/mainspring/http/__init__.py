@@ -8,6 +8,7 @@ from mainspring.http._body import WholeBody
 from mainspring.http._changes import changes
 from mainspring.http._core import Core
 from mainspring.http._email import Email
+from mainspring.http._file import File
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._paths import UnknownPath
 from mainspring.http._problem import (
@@ -25,6 +26,7 @@ from mainspring.http._response import Accepted, Created, Html, Redirect, Respons
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
 from mainspring.http._sse import Event, EventStream, LastEventId, UnsafeEvent
+from mainspring.http._static import StaticError, StaticFiles
 from mainspring.http._stream import Stream
 from mainspring.http._templates import Template
 from mainspring.http._transport import SocketClosed, SocketTransport
@@ -43,6 +45,7 @@ __all__ = [
     "Email",
     "Event",
     "EventStream",
+    "File",
     "Forbidden",
     "Form",
     "Header",
@@ -61,6 +64,8 @@ __all__ = [
     "SocketClosed",
     "SocketMisuse",
     "SocketTransport",
+    "StaticError",
+    "StaticFiles",
     "Stream",
     "Template",
     "Unauthorized",

@@ -169,6 +169,10 @@ def _request(scope: Scope, receive: Receive) -> Request:
     )
 
 
+# RFC 9110, section 8.6: what has no content has no length to tell either.
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+
+
 def _start(response: Response) -> Message:
     return {
         "type": "http.response.start",
@@ -178,6 +182,10 @@ def _start(response: Response) -> Message:
 
 
 async def _send(response: Response, body: bytes, request: Request, send: Send) -> None:
+    if response.status in _WITHOUT_CONTENT:
+        await send(_start(response))
+        await send({"type": "http.response.body", "body": b""})
+        return
     length = (b"content-length", b"%d" % len(body))
     await send({**_start(response), "headers": [*response.headers, length]})
     await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
@@ -189,7 +197,7 @@ async def _stream(
     telemetry.current.set(request)
     try:
         await send(_start(response))
-        if request.method != "HEAD":
+        if request.method != "HEAD" and response.status not in _WITHOUT_CONTENT:
             async for part in body:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

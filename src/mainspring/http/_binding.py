@@ -9,24 +9,20 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from mainspring.http._body import BodyTooLarge
-from mainspring.http._explain import readable
 from mainspring.http._formats import StructuredBody
 from mainspring.http._forms import FormBody
+from mainspring.http._parameters import reader
 from mainspring.http._problem import Invalid, Violation
 from mainspring.http._request import parse_query
-from mainspring.http._signature import REQUIRED, Parameter, Signature, is_struct, unwrap
-from mainspring.http._text import TextStruct, Wrong, converter, slot
+from mainspring.http._signature import REQUIRED, Parameter, Signature
+from mainspring.http._text import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from mainspring.http._parameters import Values
     from mainspring.http._request import Request
-
-    Values = Mapping[str, list[str]]
-    Read = Callable[[Request, Values, Any], Any]
 
 
 class Provider(NamedTuple):
@@ -65,7 +61,7 @@ class Binding:
         self.body: FormBody | StructuredBody | None = _body_reader(bodies[0]) if bodies else None
         self._body_default = bodies[0].default if bodies else REQUIRED
         self._query = bool(signature.of("query"))
-        self._reads = [_reader(parameter, providers) for parameter in self.parameters]
+        self._reads = [reader(parameter, providers) for parameter in self.parameters]
         self._awaited = [
             at
             for at, parameter in enumerate(self.parameters)
@@ -187,119 +183,6 @@ def _closing_uploads(
 
 def _body_reader(parameter: Parameter) -> FormBody | StructuredBody:
     return FormBody(parameter) if parameter.source == "form" else StructuredBody(parameter)
-
-
-def _reader(  # noqa: PLR0911  # one return a source
-    parameter: Parameter, providers: Mapping[Any, Provider]
-) -> Read:
-    name = parameter.name
-    match parameter.source:
-        case "path":
-            return _path(parameter)
-        case "provided":
-            return _provided(providers[parameter.kind], optional=parameter.optional)
-        case "body" | "form":
-            return lambda _, __, body: body
-        case "query" if is_struct(unwrap(parameter.kind)[0]):
-            return _query_struct(unwrap(parameter.kind)[0])
-        case "query":
-            return _query(parameter)
-        case "header":
-            raw = parameter.wire_name.lower().encode()
-            return _single(parameter, lambda request: _text(request.raw_headers.get(raw)))
-        case "cookie":
-            wire = parameter.wire_name
-            return _single(parameter, lambda request: request.cookies.get(wire))
-    raise AssertionError(name)
-
-
-def _provided(provider: Provider, *, optional: bool) -> Read:
-    make, absent = provider.make, provider.absent
-    if absent is None or optional:
-        return lambda request, _, __: make(request)
-
-    def read(request: Request, _values: Values, _body: Any) -> Any:
-        value = make(request)
-        if value is None:
-            raise absent()
-        return value
-
-    return read
-
-
-def _text(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode("latin-1")
-
-
-def _path(parameter: Parameter) -> Read:
-    name, kind = parameter.name, parameter.kind
-    if unwrap(kind)[0] is kind:
-        return lambda request, _, __: request.path_params[name]
-    convert = _converter(name, kind)
-    return lambda request, _, __: convert(request.path_params[name])
-
-
-def _query(parameter: Parameter) -> Read:
-    name, kind, default = parameter.wire_name, parameter.kind, parameter.default
-    many = slot(kind).many
-    plain = kind is str
-    convert = _converter(name, kind)
-
-    def read(_request: Request, values: Values, _body: Any) -> Any:
-        sent = values.get(name)
-        if sent is None:
-            return _default(name, default)
-        if many:
-            return convert(sent)
-        if len(sent) > 1:
-            raise Wrong([Violation("is given more than once", parameter=name)])
-        return sent[0] if plain else convert(sent[0])
-
-    return read
-
-
-def _single(parameter: Parameter, find: Callable[[Request], str | None]) -> Read:
-    name, default = parameter.wire_name, parameter.default
-    convert = _converter(name, parameter.kind)
-
-    def read(request: Request, _values: Values, _body: Any) -> Any:
-        sent = find(request)
-        return _default(name, default) if sent is None else convert(sent)
-
-    return read
-
-
-def _default(name: str, default: Any) -> Any:
-    if default is REQUIRED:
-        raise Wrong([Violation("is required", parameter=name)])
-    return default
-
-
-def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
-    convert = converter(kind)
-
-    def read(sent: Any) -> Any:
-        try:
-            return convert(sent)
-        except ValueError as exc:
-            raise Wrong([Violation(readable(exc, kind), parameter=name)]) from None
-
-    return read
-
-
-def _query_struct(kind: Any) -> Read:
-    struct = TextStruct(kind)
-    known = struct.slots.keys()
-
-    def read(_request: Request, values: Values, _body: Any) -> Any:
-        sent = {name: texts for name, texts in values.items() if name in known}
-        try:
-            return struct.read(sent)
-        except Wrong as exc:
-            found = exc.found
-        raise Wrong([Violation(v.detail, parameter=(v.pointer or "")[2:]) for v in found])
-
-    return read
 
 
 def never_waits(endpoint: Callable[..., Any]) -> bool:

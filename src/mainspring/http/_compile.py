@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mainspring.http._binding import Binding, Provider, never_waits
 from mainspring.http._encoding import compile_encoder
+from mainspring.http._file import File, gives_files, without_files
 from mainspring.http._pipeline import compose
 from mainspring.http._response import Response
 from mainspring.http._router import UNSET
@@ -96,13 +97,15 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     route.in_place = (
         not (needs.unit or needs.principal or binding.waits or route.limit or route.decompress)
         and never_waits(route.endpoint)
-        and not signature.of("form")
+        and not (signature.of("form") or gives_files(signature.returns))
     )
     encode = _encoder(route, signature, shared)
     endpoint = as_coroutine(route.endpoint, signature.returns, route.title)
     if endpoint is not route.endpoint:
         _check_stays_open(route, signature, shared.providers, "the stream")
     call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
+    if gives_files(signature.returns):
+        call = _with_files(call)
     route.answer = compose(_layers(route, needs, shared), _answering(route, call, encode, shared))
     return route
 
@@ -134,7 +137,10 @@ def _encoder(
     if item is not None:
         return compile_stream(item, status=route.status, common=shared.common)
     encode, route.json_headers = compile_encoder(
-        signature.returns, status=route.status, common=shared.common, vary=shared.vary
+        without_files(signature.returns),
+        status=route.status,
+        common=shared.common,
+        vary=shared.vary,
     )
     return encode
 
@@ -246,6 +252,18 @@ def _encoded(
         return encode(request, await call(request))
 
     return handle
+
+
+def _with_files(
+    call: Callable[[Request], Awaitable[Any]],
+) -> Callable[[Request], Awaitable[Any]]:
+    """The same; a file that it returns is looked at first, and is a response then."""
+
+    async def finish(request: Request) -> Any:
+        result = await call(request)
+        return await result.response(request) if isinstance(result, File) else result
+
+    return finish
 
 
 def _typed(segment: str | Capture, signature: Signature, route: Route) -> str | Capture:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 import msgspec
 
 from mainspring.errors import MainspringError
+from mainspring.http._file import File
 from mainspring.http._negotiate import preferred
 from mainspring.http._problem import Problem
 from mainspring.http._response import Answer, Encoded, Header, Html, Response
@@ -161,7 +162,7 @@ def _inner(returns: Any) -> tuple[Any, type[Answer[Any]] | None]:
 def _fitting(kind: Any) -> Callable[[Any], Any]:
     """What makes a result fit its annotation: nothing when it is of the very type already."""
     if kind in {Any, None, NoneType, str, bytes, Html} or _is_response(kind):
-        return lambda result: result
+        return _unannotated
     exact = _exactly(kind) or (lambda result: type(result) is kind)
 
     def fit(result: Any) -> Any:
@@ -180,6 +181,15 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _unannotated(result: Any) -> Any:
+    if isinstance(result, File):
+        raise UnexpectedResult(
+            "the handler returned a File and does not say so",
+            fix="annotate it with -> File, since the file is looked at before the answer",
+        )
+    return result
 
 
 def _is_response(kind: Any) -> bool:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 from mainspring.http._mount import Mounted
 from mainspring.http._routing import Route
+from mainspring.http._static import StaticFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
+    from pathlib import Path
 
     from mainspring.auth import Policy
 
@@ -162,6 +164,22 @@ class Router:
         mounted = Mounted(app)
         route = self._declared(mounted, prefix.rstrip("/"), (), {"hidden": True, **options})
         self.routes.append(replace(route, kind="mount"))
+
+    def static(
+        self, prefix: str, folder: Path | str, *, allow: Policy | None = None
+    ) -> StaticFiles:
+        """Serve the files of a folder, such as `app.static("/static", "static", allow=anyone)`.
+
+        `static_url("app.css")` of the application, or `url("app.css")` of what this returns,
+        gives the address that browsers may keep for ever.
+        """
+        files = StaticFiles(folder)
+        options = RouteOptions(hidden=True, deadline=None, name="static")
+        if allow is not None:
+            options["allow"] = allow
+        pattern = f"{prefix.rstrip('/')}/{{path:path}}"
+        self.routes.append(self._declared(files.answer, pattern, ["GET"], options))
+        return files
 
     def include(self, router: Router, *, prefix: str = "") -> None:
         """Add another router's routes, under `prefix` as well as its own."""

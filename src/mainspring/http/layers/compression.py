@@ -31,8 +31,8 @@ _SLICE_BYTES: Final = 128 * 1024
 _UNTOUCHED_STATUS: Final = frozenset({204, 206, 304})
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _TYPES: Final = frozenset({
-    b"application/javascript", b"application/json", b"application/manifest+json",
-    b"application/msgpack", b"application/wasm", b"application/x-ndjson", b"application/xml",
+    b"application/javascript", b"application/json", b"application/jsonl",
+    b"application/manifest+json", b"application/msgpack", b"application/wasm", b"application/x-ndjson", b"application/xml",
     b"font/otf", b"font/ttf", b"image/bmp", b"image/svg+xml",
 })  # fmt: skip
 _KEPT_PLANS: Final = 128
@@ -101,11 +101,17 @@ def _compressible(headers: Iterable[Header]) -> bool:
     media_type = b""
     for name, value in headers:
         if name == b"content-type":
-            media_type = value.partition(b";")[0].strip().lower()
+            media_type = value
         elif name in {b"content-encoding", b"content-range", b"content-digest", b"repr-digest"} or (
             name == b"cache-control" and b"no-transform" in value.lower()
         ):
             return False
+    return compressible_type(media_type)
+
+
+def compressible_type(content_type: bytes) -> bool:
+    """Whether what has this `Content-Type` shrinks enough to be compressed."""
+    media_type = content_type.partition(b";")[0].strip().lower()
     # Nothing is compressed in an event stream: its state would cost more memory than the
     # connection itself, for messages that are small.
     if media_type.startswith(b"text/"):
