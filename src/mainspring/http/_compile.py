@@ -104,6 +104,8 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     if endpoint is not route.endpoint:
         _check_stays_open(route, signature, shared.providers, "the stream")
     call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
+    if gives_files(signature.returns):
+        call = _with_files(call)
     route.answer = compose(_layers(route, needs, shared), _answering(route, call, encode, shared))
     return route
 
@@ -115,8 +117,6 @@ def _answering(
     shared: Compilation,
 ) -> Handler:
     signature = route.signature
-    if signature is not None and gives_files(signature.returns):
-        return _sent(call, encode)
     if signature is None or not may_be_template(signature.returns):
         return _encoded(call, encode)
     if shared.pages is not None:
@@ -254,18 +254,16 @@ def _encoded(
     return handle
 
 
-def _sent(
-    call: Callable[[Request], Awaitable[Any]], encode: Callable[[Request, Any], Response]
-) -> Handler:
-    """The same for a handler that may return a file, which has to be looked at first."""
+def _with_files(
+    call: Callable[[Request], Awaitable[Any]],
+) -> Callable[[Request], Awaitable[Any]]:
+    """The same; a file that it returns is looked at first, and is a response then."""
 
-    async def handle(request: Request) -> Response:
+    async def finish(request: Request) -> Any:
         result = await call(request)
-        if isinstance(result, File):
-            return await result.response(request)
-        return encode(request, result)
+        return await result.response(request) if isinstance(result, File) else result
 
-    return handle
+    return finish
 
 
 def _typed(segment: str | Capture, signature: Signature, route: Route) -> str | Capture:

@@ -31,8 +31,8 @@ _SLICE_BYTES: Final = 128 * 1024
 _UNTOUCHED_STATUS: Final = frozenset({204, 206, 304})
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _TYPES: Final = frozenset({
-    b"application/javascript", b"application/json", b"application/manifest+json",
-    b"application/msgpack", b"application/wasm", b"application/x-ndjson", b"application/xml",
+    b"application/javascript", b"application/json", b"application/jsonl",
+    b"application/manifest+json", b"application/msgpack", b"application/wasm", b"application/x-ndjson", b"application/xml",
     b"font/otf", b"font/ttf", b"image/bmp", b"image/svg+xml",
 })  # fmt: skip
 _KEPT_PLANS: Final = 128
