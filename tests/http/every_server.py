@@ -1,4 +1,4 @@
-"""The servers of others, in the test's own process, each with the application over ASGI."""
+"""The servers that an application runs under, in the test's own process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def on_mainspring(app: Any) -> AsyncIterator[int]:
-    """The port where our own server serves, without ASGI in between."""
+async def on_own(app: Any) -> AsyncIterator[int]:
+    """The port where the built-in server serves."""
     async with Server(app, port=0) as server:
         yield server.port
 
@@ -71,18 +71,23 @@ async def on_hypercorn(app: Any) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def on_granian(app: Any) -> AsyncIterator[int]:
     """The port where Granian serves."""
-    from granian.server.embed import Server
+    from granian.server.embed import Server as Granian
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    server = Server(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
+    server = Granian(app, address="127.0.0.1", port=port, interface="asgi", log_enabled=False)
     serving = asyncio.create_task(server.serve())
+    before = asyncio.all_tasks()
     try:
         await _answers(port)
         yield port
     finally:
         server.stop()
         await serving
+        # It stops without waiting for what its connections are still doing.
+        left = [task for task in asyncio.all_tasks() - before if "future_watcher" in repr(task)]
+        if left:
+            await asyncio.wait(left, timeout=5)
 
 
 async def _answers(port: int) -> None:
@@ -94,3 +99,11 @@ async def _answers(port: int) -> None:
         else:
             writer.close()
             return
+
+
+EVERY: dict[str, Serve] = {
+    "granian": on_granian,
+    "hypercorn": on_hypercorn,
+    "own": on_own,
+    "uvicorn": on_uvicorn,
+}

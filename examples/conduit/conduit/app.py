@@ -6,6 +6,7 @@ import json
 
 from mainspring import App, Problem, Request, Response, Router
 from mainspring.auth import JwtProof
+from mainspring.security import Cors
 
 from conduit import articles, seed, users
 from conduit.models import Member
@@ -30,6 +31,7 @@ app = App(
     user=Member,
     proofs=[JwtProof(scheme="Token")],
     renderer=as_conduit_error,
+    cors=Cors(origins=("*",)),
 )
 api = Router("/api")
 for part in (users.router, users.profiles, articles.router, articles.tags):
