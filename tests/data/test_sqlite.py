@@ -99,6 +99,21 @@ class TestWriters:
             async with database.unit(write=False) as reader:
                 assert await reader.scalar(select(Customer.name)) == "nobody"
 
+    async def test_a_long_line_of_writers_takes_no_connection_from_the_readers(
+        self, database: Database
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        async with database.unit() as db:
+            db.add(Customer(email="a@x"))
+            await db.flush()
+            waiting = [loop.create_task(_add(database, f"{i}@x")) for i in range(100)]
+            await asyncio.sleep(0)
+            with deadline.within(timedelta(seconds=1)):
+                assert await _count(database) == 0
+            assert database.pool.total == 2
+        await asyncio.gather(*waiting)
+        assert await _count(database) == 101
+
     async def test_the_wait_for_another_process_does_not_block_the_loop(
         self, database: Database, file: Path
     ) -> None:

@@ -125,8 +125,8 @@ class TestRollback:
 
         with pytest.raises(ZeroDivisionError):
             await fail()
-        assert await _emails(database) == []
         assert database.pool.idle == database.pool.total == 1
+        assert await _emails(database) == []
 
     async def test_a_savepoint_rolls_back_alone(self, database: Database) -> None:
         async with database.unit() as db:
@@ -147,7 +147,7 @@ class TestRollback:
                 async with database.unit() as db:
                     await db.execute(text("SELECT * FROM nowhere"))
             assert await _emails(database) == []
-        assert database.pool.total == 1
+        assert database.pool.idle == database.pool.total <= 2
 
     async def test_a_rollback_on_a_dead_connection_is_a_rollback(
         self, database: Database, failures: list[telemetry.Event]

@@ -25,6 +25,8 @@ class Backend(Protocol):
     """
 
     pool_size: int
+    one_writer: bool
+    """Whether writing units have to wait for each other."""
 
     @property
     def engine(self) -> Engine: ...

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
-from mainspring.data._pool import Pool
+from mainspring.data._pool import Connections, Pool
 from mainspring.data._uninterrupted import Uninterrupted
 from mainspring.data._unit import UnitOfWork
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy.engine import Connection, Engine
+
+    from mainspring.data._backend import Backend
 
 T = TypeVar("T")
 
@@ -31,7 +33,8 @@ class Database:
 
     Args:
         url: `sqlite:///app.db`, `postgresql://…`, `mysql://…` or `mariadb://…`.
-        pool_size: the most connections of this process; None for the backend's own number.
+        pool_size: the most connections of this process; None for the backend's own number. On
+            SQLite the one for writing comes on top.
         checkout: how long a unit waits for a connection, if its deadline is not nearer.
 
     Raises:
@@ -43,11 +46,8 @@ class Database:
         self, url: str, *, pool_size: int | None = None, checkout: timedelta = CHECKOUT
     ) -> None:
         self._backend = BACKENDS.load(url)(url)
-        self._pool = Pool(
-            self._backend,
-            size=pool_size or self._backend.pool_size,
-            checkout=checkout,
-            max_age=MAX_AGE,
+        self._connections = _connections(
+            self._backend, size=pool_size or self._backend.pool_size, checkout=checkout
         )
 
     @property
@@ -56,9 +56,9 @@ class Database:
         return self._backend.engine
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> Connections:
         """The connections that units borrow."""
-        return self._pool
+        return self._connections
 
     def unit(self, *, write: bool = True) -> UnitOfWork:
         """A new unit of work; costs nothing until it is used.
@@ -67,7 +67,9 @@ class Database:
             write: whether it may write. On SQLite writing units wait for each other and
                 reading ones wait for nobody.
         """
-        return UnitOfWork(self._backend, self._pool, write=write)
+        connections = self._connections
+        pool = connections.writing if write else connections.reading
+        return UnitOfWork(self._backend, pool, write=write)
 
     async def on_connection(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns for a connection of its own, outside the pool.
@@ -89,7 +91,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.close()
+        await self._connections.close()
         await self._backend.close()
 
     async def __aenter__(self) -> Self:
@@ -102,3 +104,12 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _connections(backend: Backend, *, size: int, checkout: timedelta) -> Connections:
+    reading = Pool(backend, size=size, checkout=checkout, max_age=MAX_AGE)
+    if not backend.one_writer:
+        return Connections(reading, reading)
+    return Connections(
+        reading, Pool(backend, size=1, checkout=checkout, max_age=MAX_AGE, one_writer=True)
+    )

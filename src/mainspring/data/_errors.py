@@ -51,3 +51,11 @@ class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 
     code = "data.unit-ended"
+
+
+def writer_busy(limit: float) -> WriterBusy:
+    """What to raise when so many seconds of waiting were in vain."""
+    return WriterBusy(
+        f"another unit of work kept the database locked for writing for {limit:.1f} s",
+        fix="shorten writing units, and open units that only read with write=False",
+    )

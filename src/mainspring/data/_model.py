@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -89,7 +88,6 @@ def _give_id(cls: type) -> None:
     if "__table__" in vars(cls) or any(_is_key(value) for value in _declared(cls)):
         return
     cls.id = mapped_column(Integer64(), primary_key=True, autoincrement=True, sort_order=-100)  # type: ignore[attr-defined]
-    cls.__annotations__ = {"id": Mapped[int], **inspect.get_annotations(cls)}
 
 
 def _declared(cls: type) -> Iterator[object]:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from mainspring import deadline, telemetry
-from mainspring.data._errors import PoolExhausted
+from mainspring.data._errors import PoolExhausted, writer_busy
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mainspring.data._backend import Backend
     from mainspring.data._link import Link
+    from mainspring.errors import MainspringError
 
 
 class Pool:
@@ -26,10 +27,17 @@ class Pool:
     """
 
     def __init__(
-        self, backend: Backend, *, size: int, checkout: timedelta, max_age: timedelta
+        self,
+        backend: Backend,
+        *,
+        size: int,
+        checkout: timedelta,
+        max_age: timedelta,
+        one_writer: bool = False,
     ) -> None:
         self._backend = backend
         self._size = size
+        self._one_writer = one_writer
         self._checkout = checkout.total_seconds()
         self._max_age = max_age.total_seconds()
         self._idle: list[Link] = []
@@ -153,15 +161,51 @@ class Pool:
     def _exhausted(self, waiter: asyncio.Future[Link], limit: float) -> None:
         if not waiter.done():
             telemetry.emit("data.pool.exhausted", size=self._size, seconds=limit)
-            waiter.set_exception(
-                PoolExhausted(
-                    f"no connection became free in {limit:.1f} s: of {self._size},"
-                    f" {self._opening} were being opened and the others in use",
-                    fix="shorten what units do while they are open, or raise `pool_size`",
-                )
-            )
+            waiter.set_exception(self._refused(limit))
+
+    def _refused(self, limit: float) -> MainspringError:
+        if self._one_writer:
+            return writer_busy(limit)
+        return PoolExhausted(
+            f"no connection became free in {limit:.1f} s: of {self._size},"
+            f" {self._opening} were being opened and the others in use",
+            fix="shorten what units do while they are open, or raise `pool_size`",
+        )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class Connections:
+    """The connections of one database: those for reading units and those for writing ones.
+
+    They are the same, except where the database has one writer: then the writers' only
+    connection is also their line, and those who stand in it take none from the readers.
+    """
+
+    def __init__(self, reading: Pool, writing: Pool) -> None:
+        self.reading = reading
+        self.writing = writing
+        self._all = {reading, writing}
+
+    @property
+    def size(self) -> int:
+        """How many there may be."""
+        return sum(pool.size for pool in self._all)
+
+    @property
+    def total(self) -> int:
+        """How many there are, those being opened or closed included."""
+        return sum(pool.total for pool in self._all)
+
+    @property
+    def idle(self) -> int:
+        """How many wait to be used."""
+        return sum(pool.idle for pool in self._all)
+
+    async def close(self) -> None:
+        """Close them all."""
+        for pool in self._all:
+            await pool.close()

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mainspring import deadline
-from mainspring.data._errors import WriterBusy
+from mainspring.data._errors import writer_busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ async def ask_until(ask: Callable[[], bool], *, until: float, limit: float) -> N
     """
     while not ask():
         if time.monotonic() >= until:
-            raise busy(limit)
+            raise writer_busy(limit)
         await pause()
 
 
@@ -123,12 +123,4 @@ async def pause() -> None:
 
 def _refuse(waiter: asyncio.Future[None], limit: float) -> None:
     if not waiter.done():
-        waiter.set_exception(busy(limit))
-
-
-def busy(limit: float) -> WriterBusy:
-    """What to raise when so many seconds of waiting were in vain."""
-    return WriterBusy(
-        f"another unit of work kept the database locked for writing for {limit:.1f} s",
-        fix="shorten writing units, and open units that only read with write=False",
-    )
+        waiter.set_exception(writer_busy(limit))

@@ -40,6 +40,7 @@ class MySQL:
     """The MySQL and MariaDB backend."""
 
     pool_size = 10
+    one_writer = False
 
     def __init__(self, url: str) -> None:
         registry.register("mysql.mainspring", __name__, "MySQLDialect")

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError
+from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
 from mainspring.data._link import Link, from_json, to_json
 from mainspring.data._sqlite_checkpoint import Checkpoint
-from mainspring.data._sqlite_lane import WriterLane, bound, busy, pause
+from mainspring.data._sqlite_lane import WriterLane, bound, pause
 from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
 
@@ -40,6 +40,7 @@ class Sqlite:
     """
 
     pool_size = 16
+    one_writer = True
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -82,7 +83,7 @@ class Sqlite:
                         fix="check that it is a SQLite database and that its folder is writable",
                     ) from exc
             if time.monotonic() >= until:
-                raise busy(limit)
+                raise writer_busy(limit)
             await pause()
 
     def is_open(self, raw: Connection) -> bool:

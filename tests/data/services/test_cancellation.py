@@ -114,12 +114,12 @@ async def test_hundreds_of_cancellations_at_random_points(database: Database) ->
         per_unit[number] = per_unit.get(number, 0) + 1
     assert set(per_unit.values()) <= {3}, f"seed {seed}"
     # All places of the pool can still be used at once.
-    units = [database.unit(write=False) for _ in range(database.pool.size)]
+    units = [database.unit(write=False) for _ in range(database.pool.reading.size)]
     for number, unit in enumerate(units):
         assert await unit.session.scalar(ECHO, {"number": number}) == number
     for unit in units:
         await unit.rollback()
-    assert database.pool.idle == database.pool.size
+    assert database.pool.reading.idle == database.pool.reading.size
 
 
 async def _is_zero(count: Awaitable[int]) -> bool:
@@ -253,7 +253,7 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
         number = await db.scalar(text(f"SELECT {name}"))
     kill = f"SELECT pg_terminate_backend({number})" if "pg" in name else f"KILL CONNECTION {number}"
     await database.on_connection(lambda c: c.execute(text(kill)))
-    (link,) = database.pool._idle
+    (link,) = database.pool.reading._idle
     await _until(lambda: not database._backend.is_open(link.raw))
     await database.ping()
     assert database.pool.total == 1
