@@ -251,7 +251,7 @@ class App(Router):
         # Jinja takes 20 ms to load, which only applications with templates should pay.
         jinja = import_module("mainspring.http._jinja")
         self.template_globals["path_for"] = jinja.bound_path_for(self.path_for)
-        self.template_globals["static_url"] = self.static_url
+        self.template_globals.setdefault("static_url", self.static_url)
         pages: Templates = jinja.Templates(folders, reload=self.settings.debug, filters=filters)
         self._pages = pages
         return pages
