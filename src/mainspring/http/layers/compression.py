@@ -32,8 +32,9 @@ _UNTOUCHED_STATUS: Final = frozenset({204, 206, 304})
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _TYPES: Final = frozenset({
     b"application/javascript", b"application/json", b"application/jsonl",
-    b"application/manifest+json", b"application/msgpack", b"application/wasm", b"application/x-ndjson", b"application/xml",
-    b"font/otf", b"font/ttf", b"image/bmp", b"image/svg+xml",
+    b"application/manifest+json", b"application/msgpack", b"application/wasm",
+    b"application/x-ndjson", b"application/xml", b"font/otf", b"font/ttf", b"image/bmp",
+    b"image/svg+xml",
 })  # fmt: skip
 _KEPT_PLANS: Final = 128
 
