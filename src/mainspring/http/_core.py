@@ -151,7 +151,8 @@ class Core:
             response.headers = self._protection.apply(response.headers)
         if self._annotate is not None:
             self._annotate(request, response)
-        if self._compression is not None:
+        # A mounted application decides for itself.
+        if self._compression is not None and request.route.kind != "mount":
             body = response.body
             if type(body) is not bytes or len(body) >= MINIMUM_BYTES:
                 self._compression.apply(request, response)

@@ -103,7 +103,7 @@ def _compressible(headers: Iterable[Header]) -> bool:
     for name, value in headers:
         if name == b"content-type":
             media_type = value
-        elif name in {b"content-length", b"content-encoding", b"content-range", b"content-digest", b"repr-digest"} or (
+        elif name in {b"content-encoding", b"content-range", b"content-digest", b"repr-digest"} or (
             name == b"cache-control" and b"no-transform" in value.lower()
         ):
             return False
