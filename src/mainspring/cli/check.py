@@ -66,7 +66,7 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def _compiled(app: App) -> Row:
     try:
-        count = sum(1 for _ in app.compile().routes)
+        count = len(app.compile().declared)
     except MainspringError as exc:
         return Row("", exc.finding)
     return Row(f"{count} routes can be served, and each says who may use it")
