@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING
+
+from mainspring.cli._project import MIGRATIONS, has_migrations
+from mainspring.data import Database
+from mainspring.migrations import UnappliedMigrations, migrate, pending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator
 
-    from mainspring.data import Database
+    from mainspring.migrations import Migration
     from mainspring.settings import Settings
-
-T = TypeVar("T")
-
-MIGRATIONS: Final = Path("migrations")
-"""Where an application keeps its migrations, from its project's folder."""
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """The database of the settings, without an application around it."""
-    from mainspring.data import Database  # noqa: PLC0415  # for those commands that need it
-
     async with Database(settings.database_url) as database:
         yield database
+
+
+async def bring_up(settings: Settings, *, target: str = "head") -> list[Migration]:
+    """Run the migrations that the database lacks, and return them.
+
+    Raises:
+        MigrationError: one failed or was refused.
+    """
+    async with opened(settings) as database:
+        return await migrate(database, MIGRATIONS, target=target)
 
 
 async def require_migrated(settings: Settings) -> None:
@@ -35,8 +40,6 @@ async def require_migrated(settings: Settings) -> None:
         DatabaseUnavailable: it does not answer.
         UnappliedMigrations: it lacks some, so that tables or columns would be missing.
     """
-    from mainspring.migrations import UnappliedMigrations, pending  # noqa: PLC0415  # as above
-
     async with opened(settings) as database:
         await database.ping()
         missing = await pending(database, MIGRATIONS) if has_migrations() else []
@@ -44,13 +47,3 @@ async def require_migrated(settings: Settings) -> None:
         raise UnappliedMigrations(
             f"the database lacks {', '.join(map(str, missing))}", fix="mainspring migrate"
         )
-
-
-def has_migrations() -> bool:
-    """Whether the project has any; looking for them must not make their folder."""
-    return any(MIGRATIONS.glob("*.py"))
-
-
-def complete(work: Coroutine[Any, Any, T]) -> T:
-    """The result of the coroutine, on an event loop of its own."""
-    return asyncio.run(work)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from mainspring.app import App
 
+MIGRATIONS: Final = Path("migrations")
+"""Where an application keeps its migrations, from its project's folder."""
+
 _DEFAULT: Final = "app:app"
 
 
@@ -100,8 +103,13 @@ def _table(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def open_application(app: str | None, *, development: bool = True) -> App:
-    """Enter the project and import its application.
+def has_migrations() -> bool:
+    """Whether the project has any; looking for them must not make their folder."""
+    return any(MIGRATIONS.glob("*.py"))
+
+
+def open_application(app: str | None) -> App:
+    """Enter the project, as a developer does, and import its application.
 
     Raises:
         UsageError: the option is not `module:attribute`.
@@ -109,7 +117,7 @@ def open_application(app: str | None, *, development: bool = True) -> App:
         BrokenApplication: its code fails while it is imported.
     """
     project = find_project(app)
-    project.enter(development=development)
+    project.enter(development=True)
     return load(project)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import FAILED, OK, takes_application, takes_json
-from mainspring.cli._database import complete, require_migrated
 from mainspring.cli._deployment import Row, deployment
 from mainspring.cli._errors import BrokenApplication, UsageError
 from mainspring.cli._project import find_project, load
@@ -66,15 +66,18 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def _compiled(app: App) -> Row:
     try:
-        count = sum(1 for _ in app.compile().routes)
+        count = len(app.compile().declared)
     except MainspringError as exc:
         return Row("", exc.finding)
-    return Row(f"{count} routes can be served, and each says who may use it")
+    return Row(f"{count} route{'' if count == 1 else 's'} can be served, each with a policy")
 
 
 def _migrated(app: App) -> Row:
+    # As in `dev`: what has no data should not wait for SQLAlchemy.
+    from mainspring.cli._database import require_migrated  # noqa: PLC0415
+
     try:
-        complete(require_migrated(app.settings))
+        asyncio.run(require_migrated(app.settings))
     except MainspringError as exc:
         return Row("", exc.finding)
     return Row("the database answers and has every migration")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from getpass import getpass
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import complete, require_migrated
+from mainspring.cli._database import require_migrated
 from mainspring.cli._errors import NoAccounts, UsageError
 from mainspring.cli._project import open_application
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         )
     email = options.email or _asked("E-mail: ", "--email")
     password = _password(from_stdin=options.password_stdin)
-    user = complete(_create(app, email=email, password=password, username=options.username))
+    user = asyncio.run(_create(app, email=email, password=password, username=options.username))
     terminal.say(f"{terminal.paint('✓', 'green')} {user.email} may do everything")
     return OK
 

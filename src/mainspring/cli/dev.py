@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Final
 
 from mainspring import settings as settings_module
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import complete, has_migrations
-from mainspring.cli._project import find_project
+from mainspring.cli._project import find_project, has_migrations
 from mainspring.cli._serving import takes_server
-from mainspring.cli.migrate import bring_up
 from mainspring.cli.serve import prepared
 from mainspring.serve import run as serve_until_stopped
 
@@ -39,15 +38,22 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     project.enter()
     config = prepared(project, options)
     if has_migrations():
-        # Without the application: it is the server's to import, each time that it changed.
-        for migration in complete(bring_up(settings_module.load())):
-            terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
+        _migrate(terminal)
     for name, place in places(config).items():
         terminal.say(f"{terminal.paint(name, 'bold')}  {terminal.paint(place, 'cyan')}")
     terminal.say(terminal.paint("Ctrl-C stops it", "dim"))
     terminal.out.flush()
     serve_until_stopped(project.target, config=config)
     return OK
+
+
+def _migrate(terminal: Terminal) -> None:
+    # SQLAlchemy and Alembic are half of a start, which an application without data is spared.
+    from mainspring.cli._database import bring_up  # noqa: PLC0415
+
+    # Without the application: it is the server's to import, each time that it changed.
+    for migration in asyncio.run(bring_up(settings_module.load())):
+        terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
 
 
 def places(config: Config) -> dict[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete, has_migrations, opened
-from mainspring.cli._project import open_application
+from mainspring.cli._database import opened
+from mainspring.cli._project import MIGRATIONS, has_migrations, open_application
+from mainspring.data import Model
+from mainspring.migrations import NoChanges, makemigrations
 
 if TYPE_CHECKING:
     import argparse
@@ -28,15 +31,13 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Write the file and name it; that there is nothing to write is fine too."""
-    from mainspring.migrations import NoChanges  # noqa: PLC0415  # Alembic is heavy
-
     app = open_application(options.app)
     # Accounts bring a table of their own, and whether there are any shows only now.
     app.compile()
     first = not has_migrations()
     message = options.message or ("create the tables" if first else "change the tables")
     try:
-        path = complete(_write(app, message, empty=options.empty))
+        path = asyncio.run(_write(app, message, empty=options.empty))
     except NoChanges as exc:
         terminal.say(exc.what)
         return OK
@@ -46,8 +47,5 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 async def _write(app: App, message: str, *, empty: bool) -> Path:
-    from mainspring.data import Model  # noqa: PLC0415  # the application has imported it
-    from mainspring.migrations import makemigrations  # noqa: PLC0415  # Alembic is heavy
-
     async with opened(app.settings) as database:
         return await makemigrations(database, Model.metadata, MIGRATIONS, message, empty=empty)

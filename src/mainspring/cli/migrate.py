@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import MIGRATIONS, complete, has_migrations, opened
-from mainspring.cli._project import open_application
+from mainspring.cli._database import bring_up
+from mainspring.cli._project import has_migrations, open_application
 
 if TYPE_CHECKING:
     import argparse
 
     from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
-    from mainspring.migrations import Migration
-    from mainspring.settings import Settings
 
 
 def arguments(parser: Parser) -> None:
@@ -34,22 +33,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if not has_migrations():
         terminal.say("there are no migrations yet: mainspring makemigrations writes the first")
         return OK
-    done = complete(bring_up(app.settings, target=options.target))
+    done = asyncio.run(bring_up(app.settings, target=options.target))
     for migration in done:
         terminal.say(f"{terminal.paint('✓', 'green')} {migration}")
     if not done:
         back = "" if options.target == "head" else "; `mainspring rollback` goes back"
         terminal.say(f"nothing to do: the database has it already{back}")
     return OK
-
-
-async def bring_up(settings: Settings, *, target: str = "head") -> list[Migration]:
-    """Run the migrations that the database lacks, and return them.
-
-    Raises:
-        MigrationError: one failed or was refused.
-    """
-    from mainspring.migrations import migrate  # noqa: PLC0415  # Alembic is heavy
-
-    async with opened(settings) as database:
-        return await migrate(database, MIGRATIONS, target=target)

@@ -6,10 +6,12 @@ import keyword
 import re
 import sys
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from mainspring.cli._command import OK
 from mainspring.cli._errors import UsageError
+from mainspring.cli._template import write_project
 
 if TYPE_CHECKING:
     import argparse
@@ -28,10 +30,6 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Write the project and say what comes next."""
-    from secrets import token_hex  # noqa: PLC0415  # --help need not wait for it
-
-    from mainspring.cli._template import write_project  # noqa: PLC0415  # the same
-
     folder = Path(options.name).resolve()
     package = package_name(folder.name)
     _require_empty(folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mainspring.cli._command import OK, at_least_one, takes_application
-from mainspring.cli._database import MIGRATIONS, complete, opened
-from mainspring.cli._project import open_application
+from mainspring.cli._database import opened
+from mainspring.cli._project import MIGRATIONS, open_application
+from mainspring.migrations import rollback
 
 if TYPE_CHECKING:
     import argparse
@@ -27,13 +29,11 @@ def arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Undo them and name each."""
-    for migration in complete(_undo(open_application(options.app), options.steps)):
+    for migration in asyncio.run(_undo(open_application(options.app), options.steps)):
         terminal.say(f"{terminal.paint('↶', 'yellow')} {migration}")
     return OK
 
 
 async def _undo(app: App, steps: int) -> list[Migration]:
-    from mainspring.migrations import rollback  # noqa: PLC0415  # Alembic is heavy
-
     async with opened(app.settings) as database:
         return await rollback(database, MIGRATIONS, steps=steps)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.cli._command import OK, takes_application, takes_json
 from mainspring.cli._project import open_application
+from mainspring.http._mount import Mounted
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,7 @@ def arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """List the routes as they will be served, in the order of their paths."""
     app = open_application(options.app)
-    routes = sorted(app.compile().routes, key=lambda r: (r.pattern, sorted(r.methods)))
+    routes = sorted(app.compile().declared, key=lambda r: (r.pattern, sorted(r.methods)))
     if options.json:
         terminal.json([_facts(route) for route in routes])
     else:
@@ -49,7 +50,7 @@ def _facts(route: Route) -> dict[str, Any]:
 def _table(routes: Iterable[Route], terminal: Terminal) -> None:
     rows = [
         (
-            "|".join(sorted(route.methods)) or route.kind.upper(),
+            "|".join(sorted(route.methods)) if route.kind == "http" else route.kind.upper(),
             route.pattern,
             _handler(route),
             str(route.allow),
@@ -66,7 +67,8 @@ def _table(routes: Iterable[Route], terminal: Terminal) -> None:
 
 
 def _handler(route: Route) -> str:
-    endpoint = route.endpoint
+    # A mounted application has no function of its own to name.
+    endpoint = type(route.endpoint.app) if isinstance(route.endpoint, Mounted) else route.endpoint
     name = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
     return f"{endpoint.__module__}.{name}"
 

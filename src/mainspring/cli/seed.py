@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from mainspring.app import Progress
 from mainspring.cli._command import OK, takes_application
-from mainspring.cli._database import complete, require_migrated
+from mainspring.cli._database import require_migrated
 from mainspring.cli._errors import NothingToSeed
 from mainspring.cli._progress import Bars
 from mainspring.cli._project import open_application
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             f"{app.name} declares no seed data",
             fix="decorate a function with @app.seed: async def fill(db: Session) -> None",
         )
-    complete(_seed(app, app.seeder, Bars(terminal)))
+    asyncio.run(_seed(app, app.seeder, Bars(terminal)))
     terminal.say(f"{terminal.paint('✓', 'green')} seeded")
     return OK
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from mainspring.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
 
     from mainspring.http._formats import StructuredBody
@@ -181,13 +181,8 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
         self._static: dict[str, dict[str, Route]] = {}
-        self._declared = tuple(routes)
-        for route in self._declared:
+        for route in routes:
             self._add(route)
-
-    def __iter__(self) -> Iterator[Route]:
-        """Every route, in the order of its declaration."""
-        return iter(self._declared)
 
     def _add(self, route: Route) -> None:
         node, names = self._root, []

@@ -21,7 +21,7 @@ from mainspring import App, anyone, signed_in
 
 app = App("shop")
 
-@app.get("/slow", allow=anyone, deadline=timedelta(minutes=1), limit="10/minute")
+@app.get("/slow", allow=anyone, deadline=timedelta(minutes=1))
 def slow() -> str:
     return ""
 
@@ -48,12 +48,23 @@ class TestRoutes:
             "handler": "app.slow",
             "policy": "anyone",
             "deadline_seconds": 60.0,
-            "limit": "10/minute",
             "in_place": False,
         }
         assert found["/endless"]["deadline_seconds"] is None
         assert found["/endless"]["policy"] == "signed_in"
         assert found["/{word}"]["in_place"] is True
+
+    def test_web_sockets_and_mounts_are_routes_too(self, mainspring: Commands) -> None:
+        (mainspring.folder / "app.py").write_text(
+            "from mainspring import App, anyone\nfrom mainspring.http import WebSocket\n"
+            "app = App('shop')\napp.mount('/old', App('old'), allow=anyone)\n"
+            "@app.websocket('/chat', allow=anyone)\n"
+            "async def chat(socket: WebSocket) -> None: ...\n"
+        )
+        found = {r["path"]: r for r in mainspring.json("routes")}
+        assert (found["/chat"]["kind"], found["/chat"]["handler"]) == ("websocket", "app.chat")
+        assert (found["/old"]["kind"], found["/old"]["handler"]) == ("mount", "mainspring.app.App")
+        assert "WEBSOCKET  /chat" in mainspring.fine("routes")
 
     def test_the_table_has_a_line_for_each(self, mainspring: Commands) -> None:
         (mainspring.folder / "app.py").write_text(APP)
