@@ -20,6 +20,7 @@ from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
 from mainspring.http._compile import Compilation, compile_routes
 from mainspring.http._core import Core
+from mainspring.http._docs import docs_policy, docs_routes
 from mainspring.http._mount import Mounted
 from mainspring.http._paths import Paths
 from mainspring.http._problem import TRANSLATIONS, Problem, render
@@ -131,6 +132,7 @@ class App(Router):
     Args:
         name: shown in logs and in the API description.
         version: of the API.
+        description: of the API, for its description; CommonMark.
         settings: instead of those of the environment, which are read when it starts.
         renderer: how a problem becomes a response; `application/problem+json` by default.
         user: the application's own user, a subclass of `auth.User`.
@@ -144,6 +146,7 @@ class App(Router):
         name: str,
         *,
         version: str = "0.1.0",
+        description: str = "",
         settings: Settings | None = None,
         renderer: Callable[[Problem, Request], Response] = render,
         user: type[User] | None = None,
@@ -153,6 +156,7 @@ class App(Router):
         super().__init__()
         self.name = name
         self.version = version
+        self.description = description
         self._settings = settings
         self.renderer = renderer
         self.services = Services()
@@ -288,6 +292,7 @@ class App(Router):
         settings = self.settings
         cross_origin = self._cross_origin()
         protection = Protection((*PROTECTIVE, *(cross_origin.constant if cross_origin else ())))
+        docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -303,7 +308,7 @@ class App(Router):
             self._pages.check(self.template_globals)
         self._logs = Logs.of(settings)
         self._core = Core(
-            compile_routes([self._with_files(route) for route in self.routes], shared),
+            compile_routes([*map(self._with_files, self.routes), *docs], shared),
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             origins=Origins(settings.allowed_hosts, settings.cors_origins),
             protection=protection,
@@ -346,6 +351,22 @@ class App(Router):
     def _cross_origin(self) -> CrossOrigin | None:
         rules = self._cors or Cors(origins=self.settings.cors_origins)
         return CrossOrigin(rules) if rules.origins else None
+
+    def describe(self) -> dict[str, Any]:
+        """The OpenAPI document of the API."""
+        # Read by few, and never before the first of them asks.
+        openapi = import_module("mainspring.http._openapi")
+        identity = self.identity
+        about = openapi.Description(
+            title=self.name,
+            version=self.version,
+            description=self.description,
+            scheme="" if identity is None else identity.identification.challenge,
+            principals=frozenset(k for k, given in self.providers.items() if given.principal),
+            problems=self.renderer is render,
+        )
+        found: dict[str, Any] = openapi.document(self.core.declared, about)
+        return found
 
     def _provide_data(self) -> None:
         # SQLAlchemy is half of the time and memory of a start. A handler can ask for a

@@ -104,6 +104,9 @@ class Settings:
     forwarded_allow_ips: tuple[str, ...] = _plain("FORWARDED_ALLOW_IPS", ("127.0.0.1",))
     """Peers whose `X-Forwarded-*` headers are believed."""
 
+    docs: str = ""
+    """Who may read the API description at `/docs` and `/openapi.json`: `anyone`, `signed_in`,
+    the name of a role, or `off`. Empty: anyone in development, and `off` outside it."""
     deadline: timedelta = timedelta(seconds=10)
     """How long a request may take, unless its route says otherwise."""
     body_limit_bytes: int = 1024 * 1024

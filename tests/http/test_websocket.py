@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import pytest
+from tests.http.asgi_servers import on_granian, on_hypercorn, on_mainspring, on_uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -31,10 +32,9 @@ from mainspring.http._binding import Provider
 from mainspring.http._transport import Inbox
 from mainspring.http.layers.permit import identify
 from mainspring.settings import Settings
-from tests.http.asgi_servers import on_granian, on_hypercorn, on_mainspring, on_uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from websockets.asyncio.client import ClientConnection
 

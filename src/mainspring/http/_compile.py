@@ -99,6 +99,7 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
         and never_waits(route.endpoint)
         and not (signature.of("form") or gives_files(signature.returns))
     )
+    route.body = binding.body
     encode = _encoder(route, signature, shared)
     endpoint = as_coroutine(route.endpoint, signature.returns, route.title)
     if endpoint is not route.endpoint:

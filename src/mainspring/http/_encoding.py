@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -12,6 +14,7 @@ from mainspring.http._file import File
 from mainspring.http._negotiate import preferred
 from mainspring.http._problem import Problem
 from mainspring.http._response import Answer, Encoded, Header, Html, Response
+from mainspring.http._templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +92,7 @@ def compile_encoder(
     Returns:
         The encoder, and the constant headers of its JSON answers.
     """
-    kind, answer = _inner(returns)
+    kind, answer = _inner(values_of(returns))
     formats = Formats(common, vary)
     fits = _fitting(kind)
     plain_status = status or (answer.status if answer else 200)
@@ -148,6 +151,14 @@ def _fast(
         return general(request, result)
 
     return encode if answer is None else encode_answer
+
+
+def values_of(returns: Any) -> Any:
+    """An annotation without its ready answers, such as `Redirect` in `Note | Redirect`."""
+    if get_origin(returns) not in {Union, UnionType}:
+        return returns
+    rest = [part for part in get_args(returns) if not _is_response(part) and part is not Template]
+    return reduce(or_, rest) if rest else Any
 
 
 def _inner(returns: Any) -> tuple[Any, type[Answer[Any]] | None]:

@@ -38,6 +38,7 @@ class RouteOptions(TypedDict, total=False):
         status: of a plain result, when not 200.
         cpu: run a `def` function in a process instead of a thread.
         hidden: leave it out of the API description.
+        deprecated: say there that it should not be used any more.
     """
 
     allow: Policy
@@ -50,6 +51,7 @@ class RouteOptions(TypedDict, total=False):
     status: int
     cpu: bool
     hidden: bool
+    deprecated: bool
 
 
 class Router:
@@ -109,6 +111,7 @@ class Router:
             status=options.get("status"),
             cpu=options.get("cpu", False),
             hidden=options.get("hidden", False),
+            deprecated=options.get("deprecated", False),
         )
 
     def get(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:

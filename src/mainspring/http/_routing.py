@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from datetime import timedelta
 
+    from mainspring.http._formats import StructuredBody
+    from mainspring.http._forms import FormBody
     from mainspring.http._request import Request
     from mainspring.http._response import Response
     from mainspring.http._signature import Signature
@@ -122,6 +124,8 @@ class Route:
         cpu: run a `def` endpoint in a process pool instead of a thread.
         status: of a plain answer; None for 200, or 204 when nothing is returned.
         hidden: not in the API description.
+        deprecated: said to be so in the API description.
+        body: what reads the body; None for a route without one.
         in_place: it never waits, so that a server may run it without a task.
     """
 
@@ -139,11 +143,13 @@ class Route:
     cpu: bool = False
     status: int | None = None
     hidden: bool = False
+    deprecated: bool = False
     kind: Literal["http", "websocket", "mount"] = "http"
     # filled in at start
     segments: tuple[str | Capture, ...] = ()
     signature: Signature | None = None
     answer: Handler = field(default=None, repr=False)  # type: ignore[assignment]  # set by compile, before any request
+    body: FormBody | StructuredBody | None = None
     in_place: bool = False
     json_headers: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
 from mainspring.errors import ConfigError
 from mainspring.serve._limits import Limits
 
