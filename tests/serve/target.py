@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator  # noqa: TC003  # handlers' annotations are read at start
+from collections.abc import AsyncIterator  # handlers' annotations are read at start
 from datetime import timedelta
 from typing import Any
 

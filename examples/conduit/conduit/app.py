@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
+from conduit import articles, seed, users
+from conduit.models import Member
 from mainspring import App, Problem, Request, Response, Router
 from mainspring.auth import JwtProof
 from mainspring.security import Cors
-
-from conduit import articles, seed, users
-from conduit.models import Member
 
 
 def as_conduit_error(problem: Problem, request: Request) -> Response:

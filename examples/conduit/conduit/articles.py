@@ -7,9 +7,6 @@ import secrets
 import unicodedata
 from typing import Annotated
 
-from mainspring import Body, Created, Forbidden, Meta, Router, anyone, changes, signed_in
-from mainspring.data import IntegrityError, Session, delete, exists, select
-
 from conduit import views
 from conduit.models import Article, Comment, Favorite, Follow, Member, Tag
 from conduit.schemas import (
@@ -20,6 +17,8 @@ from conduit.schemas import (
     NewArticle,
     NewComment,
 )
+from mainspring import Body, Created, Forbidden, Meta, Router, anyone, changes, signed_in
+from mainspring.data import IntegrityError, Session, delete, exists, select
 
 router = Router("/articles", tags=["Articles"])
 tags = Router(tags=["Tags"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+from conduit.models import Article, Comment, Favorite, Follow, Member, Tag
 from mainspring import Progress
 from mainspring.auth import Passwords
 from mainspring.data import Session, func, insert, select, utc_now
-
-from conduit.models import Article, Comment, Favorite, Follow, Member, Tag
 
 USERS, ARTICLES, BATCH = 1_000, 10_000, 500
 WORDS = "spring gear escapement balance crown jewel pallet barrel bridge rotor dial hand".split()

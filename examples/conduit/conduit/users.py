@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mainspring import Body, Created, Invalid, Router, Unauthorized, anyone, changes, signed_in
-from mainspring.auth import Accounts, Tokens
-from mainspring.data import Session, delete
-
 from conduit import views
 from conduit.models import Follow, Member
 from conduit.schemas import Login, NewUser, Profile, UserChanges, UserOut
+from mainspring import Body, Created, Invalid, Router, Unauthorized, anyone, changes, signed_in
+from mainspring.auth import Accounts, Tokens
+from mainspring.data import Session, delete
 
 router = Router(tags=["User and Authentication"])
 profiles = Router("/profiles/{username}", tags=["Profile"])

@@ -6,11 +6,10 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from mainspring import UNSET
-from mainspring.data import Session, exists, func, select
-
 from conduit.models import Article, Comment, Favorite, Follow, Member, Tag
 from conduit.schemas import ArticleOut, Articles, CommentOut, Profile
+from mainspring import UNSET
+from mainspring.data import Session, exists, func, select
 
 
 def _author(viewer: Member | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+
 from mainspring.data import types
 
 revision = "0001"

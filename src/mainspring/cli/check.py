@@ -66,9 +66,10 @@ def _rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def _compiled(app: App) -> Row:
     try:
-        count = len(app.compile().declared)
+        app.compile()
     except MainspringError as exc:
         return Row("", exc.finding)
+    count = len(app.routes)
     return Row(f"{count} route{'' if count == 1 else 's'} can be served, each with a policy")
 
 

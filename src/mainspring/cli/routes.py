@@ -22,12 +22,17 @@ def arguments(parser: Parser) -> None:
     """Take the application and a form of output."""
     takes_application(parser)
     takes_json(parser)
+    parser.add_argument(
+        "--all", action="store_true", help="those too that the framework adds, such as /docs"
+    )
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """List the routes as they will be served, in the order of their paths."""
     app = open_application(options.app)
     routes = sorted(app.compile().declared, key=lambda r: (r.pattern, sorted(r.methods)))
+    if not options.all:
+        routes = [route for route in routes if not _is_ours(route)]
     if options.json:
         terminal.json([_facts(route) for route in routes])
     else:
@@ -45,6 +50,11 @@ def _facts(route: Route) -> dict[str, Any]:
         "deadline_seconds": None if route.deadline is None else route.deadline.total_seconds(),
         "in_place": route.in_place,
     }
+
+
+def _is_ours(route: Route) -> bool:
+    """Whether the framework added the route by itself."""
+    return route.hidden and getattr(route.endpoint, "__module__", "") == "mainspring.http._docs"
 
 
 def _table(routes: Iterable[Route], terminal: Terminal) -> None:
