@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Encode = Callable[[Request, Any], Response]
 
 _JSON: Final = b"application/json"
+# With nothing after it that would weigh it less.
+_JSON_FIRST: Final = b"application/json,"
+_NO_WISH: Final = frozenset({b"*/*", _JSON})
 _MSGPACK: Final = b"application/msgpack"
 FORMATS: Final = ("application/json", "application/msgpack")
 
@@ -63,7 +66,7 @@ class Formats:
             NotAcceptable: the client takes none of the formats.
         """
         accept = request.raw_headers.get(b"accept")
-        if accept is None or accept == b"*/*" or accept.startswith(_JSON):
+        if accept is None or accept in _NO_WISH or accept.startswith(_JSON_FIRST):
             return Encoded(to_json(value), status, self.json_headers)
         match preferred(accept.decode("latin-1"), FORMATS):
             case "application/json":

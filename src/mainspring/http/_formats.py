@@ -11,6 +11,7 @@ import msgspec
 from mainspring.http._duplicates import Duplicates
 from mainspring.http._explain import readable, violations
 from mainspring.http._problem import BadRequest, Invalid, Problem, Violation
+from mainspring.http._routing import RouteError
 from mainspring.http._signature import unwrap
 
 if TYPE_CHECKING:
@@ -88,11 +89,18 @@ class StructuredBody:
     media_types = (JSON, MSGPACK)
 
     def __init__(self, parameter: Parameter) -> None:
-        kind, marker = unwrap(parameter.kind)
-        self._key: str = getattr(marker, "key", "")
+        # Constraints of the whole stay on the type; our marker means nothing to the decoder.
+        kind = parameter.kind
+        self._key: str = getattr(unwrap(kind)[1], "key", "")
         self.kind = msgspec.defstruct("Body", [(self._key, kind)]) if self._key else kind
-        self._json = msgspec.json.Decoder(self.kind).decode
-        self._msgpack = msgspec.msgpack.Decoder(self.kind).decode
+        try:
+            self._json = msgspec.json.Decoder(self.kind).decode
+            self._msgpack = msgspec.msgpack.Decoder(self.kind).decode
+        except TypeError as exc:
+            raise RouteError(
+                f"a body cannot be read into {parameter.name!r}: {exc}",
+                fix="give the parameter a type that JSON can tell from others",
+            ) from exc
         self._duplicates = Duplicates(self.kind)
 
     def decode(self, request: Request, data: bytes) -> Any:

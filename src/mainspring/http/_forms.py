@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_origin
 
-import msgspec
-
 from mainspring.http._formats import UnsupportedMediaType, media_type, refuse_encoded
 from mainspring.http._markers import Form
 from mainspring.http._multipart import NAME_BYTES, FormTooLarge, Receiver, boundary_of
@@ -39,13 +37,11 @@ class FormBody:
         plain, marker = unwrap(parameter.kind)
         self.kind = plain
         self.limits: Form = marker if isinstance(marker, Form) else Form()
-        if not (isinstance(plain, type) and issubclass(plain, msgspec.Struct)):
-            raise RouteError(f"a form is read into a Struct, not into {plain!r}")
         self._struct = TextStruct(plain)
         for name, slot in self._struct.slots.items():
             if is_struct(slot.kind) or slot.kind is dict or get_origin(slot.kind) is dict:
                 raise RouteError(
-                    f"the form {plain.__name__} has the nested field {name!r}; forms are flat",
+                    f"the form {plain} has the nested field {name!r}; forms are flat",
                     fix="give it fields of its own, or take JSON",
                 )
         self._files = frozenset(n for n, s in self._struct.slots.items() if s.kind is Upload)

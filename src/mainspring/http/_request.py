@@ -226,5 +226,10 @@ def parse_cookies(raw: bytes) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         name = name.strip()
         if equals and name:
-            found.setdefault(name, value.strip().strip('"'))
+            found.setdefault(name, _unquoted(value.strip()))
     return found
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    return value[1:-1] if quoted else value

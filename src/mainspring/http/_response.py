@@ -130,8 +130,15 @@ class Response:
     ) -> None:
         """Set a cookie, closed by default: Secure, HttpOnly, SameSite=Lax.
 
+        Raises:
+            UnsafeHeader: a part has characters that would end it, or browsers would drop the
+                cookie because of its prefix or because `same_site="none"` is not secure.
+
         Source: RFC 6265, section 4.1; `__Host-` and `__Secure-` prefixes of RFC 6265bis.
         """
+        _check_prefix(name, secure=secure, whole_host=path == "/" and not domain)
+        if same_site == "none" and not secure:
+            raise UnsafeHeader(f"cookie {name!r} is sent to other sites, so it must be secure")
         parts = [f"{_cookie_name(name)}={_cookie_value(value)}", f"Path={path}"]
         if max_age is not None:
             parts.append(f"Max-Age={int(max_age.total_seconds())}")
@@ -157,6 +164,17 @@ def _cookie_name(name: str) -> str:
     if not name or not _TOKEN.issuperset(name.lower().encode("ascii", "replace")):
         raise UnsafeHeader(f"{name!r} is not a cookie name", fix="use letters, digits, '-' and '_'")
     return name
+
+
+def _check_prefix(name: str, *, secure: bool, whole_host: bool) -> None:
+    prefix = name.lower()
+    if prefix.startswith(("__host-", "__secure-")) and not secure:
+        raise UnsafeHeader(f"cookie {name!r} has a prefix that only a secure one may have")
+    if prefix.startswith("__host-") and not whole_host:
+        raise UnsafeHeader(
+            f"cookie {name!r} has a prefix that goes with path '/' and no domain",
+            fix="leave path and domain out, or take another name",
+        )
 
 
 # RFC 6265, section 4.1.1: cookie-octet.

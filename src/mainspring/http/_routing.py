@@ -42,6 +42,13 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _day(text: str) -> date:
+    # From 3.11 on `fromisoformat` also takes "20260131" and weeks: names of the same day.
+    if len(text) != _DAY_LENGTH or text[4] != "-" or text[7] != "-":
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
 def _uuid(text: str) -> UUID:
     if len(text) != _UUID_LENGTH:
         raise ValueError(text)
@@ -50,11 +57,12 @@ def _uuid(text: str) -> UUID:
 
 _INT64_DIGITS: Final = 18
 _UUID_LENGTH: Final = 36
+_DAY_LENGTH: Final = 10
 CONVERTERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     str: str,
     int: _whole_number,
     UUID: _uuid,
-    date: date.fromisoformat,
+    date: _day,
 }
 _TYPES: Final = {"str": str, "int": int, "uuid": UUID, "date": date, "path": str}
 _CAPTURE: Final = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-z]+))?\}")

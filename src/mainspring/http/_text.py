@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args, get_origin
 
@@ -9,6 +10,7 @@ import msgspec
 
 from mainspring.http._explain import readable, violations
 from mainspring.http._problem import Violation
+from mainspring.http._routing import RouteError
 from mainspring.http._signature import unwrap, without_none
 
 if TYPE_CHECKING:
@@ -56,28 +58,40 @@ def converter(kind: Any) -> Callable[[Any], Any]:
 
     def convert(sent: Any) -> Any:
         value = msgspec.convert((sent,), box, strict=False).value
-        if not _finite(value):
+        if not finite(value):
             raise ValueError(_NOT_FINITE)
         return value
 
     return convert
 
 
-def _finite(value: Any) -> bool:
+def finite(value: Any) -> bool:
+    """Whether a value is a number that bounds can judge, or no number at all."""
     # `inf` and `nan` are numbers to Python, and no bound such as `le=100` refuses a NaN.
     if type(value) is float:
         return isfinite(value)
-    return type(value) not in _COLLECTIONS or all(map(_finite, value))
+    if type(value) is Decimal:
+        return value.is_finite()
+    return type(value) not in _COLLECTIONS or all(map(finite, value))
 
 
 class TextStruct:
     """Reads a struct from names with lists of texts.
 
+    Raises:
+        RouteError: the type is no struct.
+
     A name that takes one value is refused when it comes twice (OWASP ASVS 5.0, 15.3.7: what
     picks the first and what picks the last must not disagree).
     """
 
-    def __init__(self, kind: type[msgspec.Struct]) -> None:
+    def __init__(self, kind: Any) -> None:
+        origin = get_origin(kind) or kind
+        if not (isinstance(origin, type) and issubclass(origin, msgspec.Struct)):
+            raise RouteError(
+                f"a form or a query is read into a Struct, not into {kind!r}",
+                fix="make it a Struct, or take each value as a parameter of its own",
+            )
         self.kind = kind
         self.slots = {field.encode_name: slot(field.type) for field in msgspec.structs.fields(kind)}
 
@@ -125,7 +139,7 @@ class TextStruct:
         found += [
             Violation(_NOT_FINITE, pointer=f"#/{field.encode_name}")
             for field in msgspec.structs.fields(self.kind)
-            if not _finite(getattr(value, field.name))
+            if not finite(getattr(value, field.name))
         ]
         if found:
             raise Wrong(found)

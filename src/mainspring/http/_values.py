@@ -6,7 +6,7 @@ only that something is wrong, not what; then the readers of the binding are aske
 
 from __future__ import annotations
 
-from math import isfinite
+from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ import msgspec
 
 from mainspring.http._request import parse_query
 from mainspring.http._signature import REQUIRED, is_struct
-from mainspring.http._text import slot
+from mainspring.http._text import finite, slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mainspring.http._request import Request
     from mainspring.http._signature import Parameter
 
+_MAY_BE_INFINITE: Final = (float, Decimal)
 _PLAIN_DEFAULTS: Final = (str, int, float, bool, type(None))
 
 
@@ -68,8 +69,7 @@ def compile_values(parameters: Sequence[Parameter]) -> Callable[[Request], tuple
         except (msgspec.ValidationError, ValueError):
             raise Mismatch from None
         for value in found:
-            # `inf` and `nan` pass every bound.
-            if type(value) is float and not isfinite(value):
+            if type(value) in _MAY_BE_INFINITE and not finite(value):
                 raise Mismatch
         return found
 
