@@ -63,7 +63,7 @@ def places(config: Config) -> dict[str, str]:
     host = "127.0.0.1" if config.host in _EVERYWHERE else config.host
     host = f"[{host}]" if ":" in host else host
     start = f"{'https' if config.ssl_certfile else 'http'}://{host}:{config.port}"
-    return {"app ": start, "docs": f"{start}/docs"}
+    return {"app ": start} | ({"docs": f"{start}/docs"} if docs else {})
 
 
 _EVERYWHERE: Final = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
