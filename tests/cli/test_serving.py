@@ -92,9 +92,10 @@ def test_no_flag_is_lacking_that_is_there() -> None:
     ],
 )
 def test_places_are_addresses_that_a_browser_opens(config: Config, app: str) -> None:
-    assert places(config) == {"app ": app, "docs": f"{app}/docs"}
+    assert places(config, docs=True) == {"app ": app, "docs": f"{app}/docs"}
+    assert places(config, docs=False) == {"app ": app}
 
 
 @pytest.mark.parametrize("config", [Config(port=0), Config(uds="x.sock"), Config(fd=3)])
 def test_places_are_left_to_the_server_where_only_it_knows_them(config: Config) -> None:
-    assert places(config) == {}
+    assert places(config, docs=True) == {}

@@ -55,6 +55,7 @@ def test_new_and_dev_and_a_note_and_out(mainspring: Commands, port: int) -> None
         assert ask(port, "GET", f"/notes/{note['id']}") == (200, note)
         status, problem = ask(port, "POST", "/notes", {})
         assert (status, problem["status"]) == (422, 422)
+        assert ask(port, "GET", "/docs")[0] == 200
         said = command.said()
         assert "✓ migrated 0001_create_the_notes" in said
         assert f"http://127.0.0.1:{port}\n" in said

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.cli._command import Parser
     from mainspring.cli._terminal import Terminal
     from mainspring.serve import Config
+    from mainspring.settings import Settings
 
 
 def arguments(parser: Parser) -> None:
@@ -37,6 +38,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     project = find_project(options.app)
     project.enter()
     config = prepared(project, options)
+    settings = settings_module.load()
     if has_migrations():
         _migrate(terminal)
     for name, place in places(config).items():
@@ -47,12 +49,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _migrate(terminal: Terminal) -> None:
+def _migrate(settings: Settings, terminal: Terminal) -> None:
     # SQLAlchemy and Alembic are half of a start, which an application without data is spared.
     from mainspring.cli._database import bring_up  # noqa: PLC0415
 
     # Without the application: it is the server's to import, each time that it changed.
-    for migration in asyncio.run(bring_up(settings_module.load())):
+    for migration in asyncio.run(bring_up(settings)):
         terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
 
 
@@ -63,7 +65,7 @@ def places(config: Config) -> dict[str, str]:
     host = "127.0.0.1" if config.host in _EVERYWHERE else config.host
     host = f"[{host}]" if ":" in host else host
     start = f"{'https' if config.ssl_certfile else 'http'}://{host}:{config.port}"
-    return {"app ": start, "docs": f"{start}/docs"}
+    return {"app ": start} | ({"docs": f"{start}/docs"} if docs else {})
 
 
 _EVERYWHERE: Final = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on

@@ -79,8 +79,8 @@ def _table(routes: Iterable[Route], terminal: Terminal) -> None:
 def _handler(route: Route) -> str:
     # A mounted application has no function of its own to name.
     endpoint = type(route.endpoint.app) if isinstance(route.endpoint, Mounted) else route.endpoint
-    name = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
-    return f"{endpoint.__module__}.{name}"
+    name: str = getattr(endpoint, "__qualname__", type(endpoint).__qualname__)
+    return f"{endpoint.__module__}.{name.rpartition('<locals>.')[2]}"
 
 
 def _seconds(span: timedelta) -> str:

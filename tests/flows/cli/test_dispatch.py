@@ -144,7 +144,7 @@ def _on_a_terminal(shop: Commands, environ: dict[str, str]) -> str:
 
 def test_an_ascii_terminal_is_no_reason_to_fail(shop: Commands) -> None:
     environ = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
-    assert "? 4 routes" in shop.fine("check", environ=environ).replace("✓", "?")
+    assert "? the settings can be read" in shop.fine("check", environ=environ)
 
 
 def test_an_interruption_ends_quietly(shop: Commands) -> None:

@@ -84,7 +84,7 @@ class TestRoutes:
 
 class TestCheck:
     def test_an_application_that_can_start_is_fine(self, shop: Commands) -> None:
-        assert "✓ 4 routes can be served" in shop.fine("check")
+        assert "routes can be served, each with a policy" in shop.fine("check")
 
     def test_a_route_without_a_policy_is_a_finding(self, mainspring: Commands) -> None:
         (mainspring.folder / "app.py").write_text(APP.replace("allow=anyone", "allow=None"))
