@@ -87,7 +87,7 @@ async def on_granian(app: Any) -> AsyncIterator[int]:
         # It stops without waiting for what its connections are still doing.
         left = [task for task in asyncio.all_tasks() - before if "future_watcher" in repr(task)]
         if left:
-            await asyncio.wait(left, timeout=5)
+            await asyncio.wait(left, timeout=10)
 
 
 async def _answers(port: int) -> None:

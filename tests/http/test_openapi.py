@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
@@ -40,6 +41,7 @@ from mainspring.http import (
     Upload,
     WebSocket,
 )
+from mainspring.http._docs import _FILES, _file
 from mainspring.serve import Server
 from mainspring.settings import Secret, Settings
 from tests.auth.members import Member
@@ -546,3 +548,18 @@ def operation_given(operation: Any) -> Any:
     from hypothesis import given
 
     return given(case=operation.as_strategy())
+
+
+def test_the_page_has_no_code_of_others_and_none_that_its_policy_forbids() -> None:
+    page = _file("docs.html").decode()
+    assert set(re.findall(r'(?:src|href)="([^"#]+)"', page)) == {
+        "docs/docs.css",
+        "docs/docs.js",
+        "openapi.json",
+        *re.findall(r'href="(data:[^"]+)"', page),
+    }
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script(?! type=\"module\" src=)", page)
+    for name in _FILES:
+        source = _file(name).decode()
+        assert set(re.findall(r'from "([^"]+)"', source)) <= {"./schema.js", "./try.js"}
+        assert not re.findall(r"innerHTML|outerHTML|eval\(|https?://(?!example\.com)", source)

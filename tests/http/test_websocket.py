@@ -32,7 +32,7 @@ from mainspring.http._transport import Inbox
 from mainspring.settings import Settings
 from tests.auth.conftest import opened
 from tests.auth.members import Essay, Member
-from tests.http.every_server import on_granian, on_hypercorn, on_uvicorn
+from tests.http.every_server import EVERY, on_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from mainspring.auth import Credentials
-
-SERVERS = {"uvicorn": on_uvicorn, "hypercorn": on_hypercorn, "granian": on_granian}
 
 pytestmark = pytest.mark.filterwarnings(
     # Granian's and Hypercorn's own housekeeping at the end of a test.
@@ -74,12 +72,12 @@ class Line:
         return response.status_code, msgspec.json.decode(response.body or b"{}")
 
 
-@pytest.fixture(params=sorted(SERVERS))
+@pytest.fixture(params=sorted(EVERY))
 def serve(request) -> Any:
     @contextlib.asynccontextmanager
     async def start(app: App) -> AsyncIterator[Line]:
         app.compile()
-        async with SERVERS[request.param](app) as port, contextlib.AsyncExitStack() as stack:
+        async with EVERY[request.param](app) as port, contextlib.AsyncExitStack() as stack:
             yield Line(port, stack, request.param)
 
     return start
@@ -247,7 +245,7 @@ async def test_a_page_from_elsewhere_cannot_open_a_socket(origin: str | None, st
     async def greet(socket: WebSocket) -> None:
         await socket.send_text("hello")
 
-    async with on_uvicorn(app) as port, contextlib.AsyncExitStack() as stack:
+    async with on_own(app) as port, contextlib.AsyncExitStack() as stack:
         line = Line(port, stack)
         shown = origin.format(port=port) if origin else None
         if status == 101:
@@ -263,7 +261,7 @@ async def test_any_origin_means_any_that_brings_no_cookies() -> None:
     async def greet(socket: WebSocket) -> None:
         await socket.send_text("hello")
 
-    async with on_uvicorn(app) as port, contextlib.AsyncExitStack() as stack:
+    async with on_own(app) as port, contextlib.AsyncExitStack() as stack:
         line = Line(port, stack)
         client = await line.open("/", origin="https://elsewhere.example")
         assert await client.recv() == "hello"
@@ -511,7 +509,7 @@ async def test_a_handler_that_goes_on_receiving_is_left_alone(
             await asyncio.sleep(0.03)
         done.set()
 
-    async with on_uvicorn(app) as port, contextlib.AsyncExitStack() as stack:
+    async with on_own(app) as port, contextlib.AsyncExitStack() as stack:
         client = await Line(port, stack).open("/")
         for number in range(5):
             await client.send(str(number))
@@ -606,7 +604,7 @@ async def test_what_only_one_request_may_hold_is_refused_at_start(app: App) -> N
     @app.websocket("/", allow=anyone)
     async def talk(socket: WebSocket, db: Session) -> None: ...
 
-    with pytest.raises(RouteError, match="as long as the conversation"):
+    with pytest.raises(RouteError, match="belongs to a transaction"):
         app.compile()
 
 

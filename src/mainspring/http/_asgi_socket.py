@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mainspring.http._transport import ABNORMAL, NO_STATUS, TOO_BIG, Inbox, SocketClosed
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-_FORBIDDEN_CODE = 1008
+_FORBIDDEN_CODE: Final = 1008
+_CLOSE_SECONDS: Final = 5.0
 
 
 class AsgiTransport:
@@ -66,8 +67,10 @@ class AsgiTransport:
         if not self.ended.done():
             # Granian closes only when nobody is receiving.
             await self.release()
-            with suppress(SocketClosed):
-                await self._out({"type": "websocket.close", "code": code, "reason": reason})
+            # A server may wait for a client that takes nothing any more.
+            with suppress(SocketClosed, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._out({"type": "websocket.close", "code": code, "reason": reason})
             self._inbox.end(SocketClosed(code, reason))
 
     async def release(self) -> None:

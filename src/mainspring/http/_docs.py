@@ -30,7 +30,7 @@ _FILES: Final = {
     "try.js": "text/javascript; charset=utf-8",
 }
 _SECURITY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

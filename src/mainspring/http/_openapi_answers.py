@@ -33,7 +33,6 @@ _WHEN: Final = {
     413: "The body is larger than it may be.",
     415: "The body is in a format that is not taken.",
     422: "Some parts of the request are not acceptable; all of them are named.",
-    429: "Too many requests in too short a time.",
 }
 # The phrases of the library differ from one version of Python to the next.
 _NAMES: Final = {413: "ContentTooLarge", 422: "UnprocessableContent", 0: "Problem"}
