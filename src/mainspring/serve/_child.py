@@ -13,7 +13,7 @@ import msgspec
 from mainspring.errors import MainspringError
 from mainspring.serve._application import load_application
 from mainspring.serve._order import READY, RETIRE, Order
-from mainspring.serve._process import Stop, run_loop, say
+from mainspring.serve._process import Stop, run_loop, say, settle
 from mainspring.serve._server import Server
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def work(app: Application, told: Order, channel: socket.socket) -> None:
         if told.requests:
             server.worker.requests_left = told.requests
         stop.listen()
+        settle()
         writer.write(READY)
         await stop.wait()
         await server.stop(idle=stop.idle, force=stop.force)

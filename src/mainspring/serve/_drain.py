@@ -39,7 +39,7 @@ async def drain(  # what a stop depends on
     """
     loop = worker.loop
     began = loop.time()
-    worker.draining = True
+    worker.drain()
     worker.end_streams()
     if last and idle and not force.is_set():
         filtered = [sock for sock in listener.sockets if refuse_newcomers(sock)]

@@ -219,9 +219,22 @@ def _tokens(value: bytes) -> frozenset[bytes]:
     return frozenset(part.strip(b" \t").lower() for part in value.split(b","))
 
 
-def broken_lines(piece: bytes) -> bool:
-    """Whether a part of a head holds what no head can: it need not be complete to be refused."""
-    return bool(piece.removesuffix(b"\r").replace(b"\r\n", b"").translate(None, LINE_BYTES))
+def check_partial(rest: bytes, fresh: bytes, *, line_bytes: int, head_bytes: int) -> None:
+    """Refuse what can no longer become a head; it need not be complete for that.
+
+    Args:
+        rest: all that has arrived of it.
+        fresh: the part that was not checked before.
+
+    Raises:
+        Refusal: 400, 414 or 431.
+    """
+    if len(rest) > line_bytes and b"\r\n" not in rest:
+        raise Refusal(414, "the request line is too long")
+    if len(rest) > head_bytes:
+        raise Refusal(431, f"headers of more than {head_bytes} bytes")
+    if fresh.removesuffix(b"\r").replace(b"\r\n", b"").translate(None, LINE_BYTES):
+        raise Refusal(400, "the request has a control character or a broken line end")
 
 
 _LENGTH_DIGITS: Final = 15

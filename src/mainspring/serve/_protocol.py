@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from array import array
-from contextlib import suppress
 from enum import IntEnum
-from fcntl import ioctl
 from functools import partial
 from math import inf
-from termios import FIONREAD
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mainspring import telemetry
 from mainspring.http._body import WholeBody
-from mainspring.http._request import Request
+from mainspring.http._request import Request, arrived
 from mainspring.serve._body import ArrivingBody, BodyLost, chunks_of
-from mainspring.serve._grammar import CHUNKED, Head, Target, broken_lines, check_together
+from mainspring.serve._flow import Flow
+from mainspring.serve._grammar import CHUNKED, Head, Target, check_partial, check_together
 from mainspring.serve._refusal import Refusal, refusal_bytes
 from mainspring.serve._reply import respond, stream
 
@@ -78,18 +75,19 @@ class Connection(asyncio.Protocol):
         keep: another request may follow the current one.
         bodiless: the current request is a HEAD.
         expects: its client waits for `100 Continue`.
-        writes_wait: the client does not take what was written; wait for `writable`.
+        flow: how fast bytes come and go.
         endless: the answer that is being written is an event stream.
         ending: it shall come to a clean end.
     """
 
     __slots__ = (
-        "_arriving", "_block", "_buffer", "_client", "_eof", "_head", "_inside", "_linger_left",
-        "_paused", "_peer", "_scheme", "_socket", "_stuck", "_used", "_waiters", "bodiless",
-        "deadline", "ending", "endless", "expects", "keep", "old", "plain", "state", "task",
-        "transport", "worker", "write", "writes_wait",
+        "_arriving", "_block", "_buffer", "_client", "_eof", "_head", "_inside", "_known",
+        "_known_headers", "_known_status", "_linger_left", "_peer", "_scheme", "_socket", "_used",
+        "bodiless", "deadline", "ending", "endless", "expects", "flow", "keep", "old", "plain",
+        "state", "task", "transport", "worker", "write",
     )  # fmt: skip
 
+    flow: Flow
     transport: asyncio.Transport
     _head: Head
 
@@ -100,21 +98,24 @@ class Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.plain = self.keep = True
         self.old = self.bodiless = self.expects = False
-        self.writes_wait = self.ending = self.endless = False
-        self._used = self._paused = self._inside = self._eof = False
+        self.ending = self.endless = False
+        self._used = self._inside = self._eof = False
         self._buffer = b""
         self._block = _NEVER_A_BLOCK
         self._arriving: ArrivingBody | None = None
         self._socket: Socket | None = None
-        self._waiters: list[asyncio.Future[None]] = []
-        self._linger_left = self._stuck = 0
+        self._linger_left = 0
         self._peer: tuple[str, int] | None = None
+        self._known_headers: object = None
+        self._known_status = 0
+        self._known = b""
 
     # what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.write = self.transport.write
+        self.flow = Flow(self.transport, self.worker.loop)
         peer = transport.get_extra_info("peername")
         self._peer = (peer[0], peer[1]) if isinstance(peer, tuple) else None
         self.deadline = self.worker.now + self.worker.header_seconds
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol):
         elif state is _BUSY:
             self._buffer += data
             if len(self._buffer) > self.worker.limits.held_bytes:
-                self.pause()
+                self.flow.pause_reading()
         elif self._socket is not None:
             self._socket.data_received(data)
         elif state is _LEAVING:
@@ -152,21 +153,19 @@ class Connection(asyncio.Protocol):
         return self.worker.scheme == "http"
 
     def pause_writing(self) -> None:
-        self.writes_wait = True
+        self.flow.pause_writing()
         if self.state is _IDLE:
             self.state = _BUSY
-        self._stuck = self.transport.get_write_buffer_size()
         if self.state is not _LEAVING:
             self.deadline = self.worker.now + self.worker.limits.write_stall.total_seconds()
 
     def resume_writing(self) -> None:
-        self.writes_wait = False
+        self.flow.resume_writing()
         if self.state is _BUSY or self.state is _BODY:
             self.deadline = inf
-        self._wake()
         if self._socket is not None:
             self._socket.resume_writing()
-        elif self.state is _BUSY and self.task is None and not self._inside:
+        elif self.state is _BUSY and self.task is None:
             self.state = _IDLE
             self._proceed()
 
@@ -174,7 +173,7 @@ class Connection(asyncio.Protocol):
         self.state = _LOST
         self.deadline = inf
         self._buffer = b""
-        self._wake()
+        self.flow.resume_writing()
         if self._arriving is not None:
             self._arriving.fail(BodyLost(400, "the client went away"))
         if self._socket is not None:
@@ -189,35 +188,26 @@ class Connection(asyncio.Protocol):
 
     def _advance(self, data: bytes) -> None:
         """Answer the requests in `data`, until one of them has to wait for something."""
-        self._inside = self._used = True
         try:
-            rest = self._answer_all(data)
+            self._answer_all(data)
         except Refusal as refusal:
             self.refuse(refusal)
-            return
-        finally:
-            self._inside = False
-        if self.state is _IDLE:
-            self.deadline = self.worker.now + self.worker.idle_seconds
-            if self._eof:
-                self.leave()
-        elif rest and self.state is not _LEAVING:
-            self._buffer = rest
 
-    def _answer_all(self, data: bytes) -> bytes:
-        """What is left of `data`; the state says why."""
+    def _answer_all(self, data: bytes) -> None:  # noqa: C901, PLR0912  # the hot path: a call more is one percent
         worker = self.worker
         core = worker.core
         at, size, turn = 0, len(data), worker.limits.turn
         while turn:
             line_end = data.find(b"\r\n", at)
-            if line_end == at:  # an empty line before a request (RFC 9112, section 2.2)
-                at += 2
-                line_end = data.find(b"\r\n", at)
-            if line_end < 0:
-                return self._keep_head(data[at:])
-            line = data[at:line_end]
-            target = worker.targets.get(line) or worker.read_target(line)
+            target = worker.targets.get(data[at:line_end])
+            if target is None:
+                if line_end == at:  # an empty line before a request (RFC 9112, section 2.2)
+                    at += 2
+                    line_end = data.find(b"\r\n", at)
+                if line_end < 0:
+                    self._keep_head(data[at:])
+                    return
+                target = worker.read_target(data[at:line_end])
             # The headers of one client rarely change from one request to the next.
             if data.startswith(self._block, line_end):
                 head = self._head
@@ -225,65 +215,91 @@ class Connection(asyncio.Protocol):
             else:
                 after = data.find(b"\r\n\r\n", line_end) + 4
                 if after < 4:
-                    return self._keep_head(data[at:])
+                    self._keep_head(data[at:])
+                    return
                 head = self._read_head(data[line_end:after], after - at)
             body: Body = _EMPTY
-            if target.plain and head.plain:
+            plain = target.plain and head.plain
+            if plain:
                 if not self.plain:
                     self._become_plain()
                 if head.length:
                     body, after = self._body(head, data, after)
             else:
                 body, after = self._uncommon(target, head, data, after)
-            request = Request(
+            request = arrived(
                 target.method,
                 target.path,
-                raw_path=target.raw_path,
-                query_string=target.query,
-                headers=head.headers,
-                body=body,
-                client=self._client,
-                scheme=self._scheme,
-                http_version="1.0" if target.old else "1.1",
+                target.raw_path,
+                target.query,
+                head.headers,
+                body,
+                self._client,
+                self._scheme,
+                "1.0" if target.old else "1.1",
             )
-            if head.upgrade and self._upgrades(request):
+            at = after
+            if not plain and head.upgrade and self._upgrades(request):
                 pass
-            elif core.route(request).in_place and body is not self._arriving:
-                self._answer_in_place(request)
+            elif core.route(request).in_place and self.state is _IDLE:
+                answer = core.answer(request)
+                try:
+                    answer.send(None)
+                except StopIteration as done:
+                    response: Response = done.value
+                    content = response.body
+                    if (
+                        response.headers is self._known_headers
+                        and response.status == self._known_status
+                        and type(content) is bytes
+                        and self.plain
+                    ):
+                        self.write(
+                            b"%b%b%d\r\n\r\n%b" % (self._known, worker.dated, len(content), content)
+                        )
+                    elif type(content) is bytes:
+                        respond(self, request, response)
+                    else:
+                        self._start(self._stream(request, response))
+                else:
+                    self._refuse_to_wait(answer, request)
             else:
                 self._start(self._serve(request))
             if self.state is not _IDLE:
-                return data[after:]
-            if after == size:
-                return b""
-            at = after
+                self._buffer = data[at:]
+                return
+            if at == size:
+                self.deadline = worker.idle_at
+                return
             turn -= 1
         # Others get their turn; until then nothing more is read here.
         self.state = _BUSY
-        self.pause()
+        self._buffer = data[at:]
+        self.flow.pause_reading()
         worker.loop.call_soon(self._next_turn)
-        return data[at:]
 
-    def _answer_in_place(self, request: Request) -> None:
-        answer = self.worker.core.answer(request)
-        try:
-            answer.send(None)
-        except StopIteration as done:
-            response: Response = done.value
-            if type(response.body) is bytes:
-                respond(self, request, response)
-            else:
-                self._start(self._stream(request, response))
-        else:
-            answer.close()
-            telemetry.failed("serve.waited", RuntimeError(f"{request.route.title} waited"))
-            self.refuse(Refusal(500, "the handler waited where it had promised not to"))
+    def know(self, response: Response, head: bytes) -> None:
+        """Keep the rendered head of an ordinary answer: the next one here is likely to be its like."""
+        self._known_headers = response.headers
+        self._known_status = response.status
+        self._known = head
+
+    def know_nothing(self) -> None:
+        """No answer is ordinary any more."""
+        self._known_headers = None
+
+    def _refuse_to_wait(self, answer: Coroutine[Any, Any, Response], request: Request) -> None:
+        answer.close()
+        telemetry.failed("serve.waited", RuntimeError(f"{request.route.title} waited"))
+        self.refuse(Refusal(500, "the handler waited where it had promised not to"))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self.state is _IDLE:
             self.state = _BUSY
             self.deadline = inf
+        self._inside = True
         task = _Task(work, loop=self.worker.loop)
+        self._inside = False
         if not task.done():
             self.task = task
 
@@ -320,43 +336,44 @@ class Connection(asyncio.Protocol):
         self.task = None
         if self.state is _LOST:
             self.worker.forget(self)
-        elif self.state is _BUSY and not self.writes_wait:
+        elif self.state is _BUSY and not self.flow.writes_wait:
             self.state = _IDLE
             if not self._inside:
                 self._proceed()
 
     def _next_turn(self) -> None:
-        if self.state is _BUSY and not self.writes_wait:
+        if self.state is _BUSY and not self.flow.writes_wait:
             self.state = _IDLE
             self._proceed()
 
     def _proceed(self) -> None:
         """Go on with what has arrived in the meantime."""
-        self.resume()
+        self.flow.resume_reading()
         data, self._buffer = self._buffer, b""
         if data:
             self._advance(data)
-        elif self._eof:
-            self.leave()
         else:
-            self.deadline = self.worker.now + self.worker.idle_seconds
+            self.deadline = self.worker.idle_at
+        if self._eof and self.state is _IDLE:
+            self.leave()
 
     # heads
 
     def _read_head(self, block: bytes, size: int) -> Head:
         worker = self.worker
+        self._used = True
         head = self._head = worker.read_head(block, size)
         self._block = block if len(block) <= _KEPT_BLOCK_BYTES else _NEVER_A_BLOCK
         self._client, self._scheme = worker.proxies.resolve(self._peer, worker.scheme, head.headers)
         return head
 
-    def _keep_head(self, rest: bytes) -> bytes:
+    def _keep_head(self, rest: bytes) -> None:
         """Wait for the rest of a head."""
         self._check_partial(rest, rest)
+        self._buffer = rest
         if rest:
             self.state = _HEAD
             self.deadline = self.worker.now + self.worker.header_seconds
-        return rest
 
     def _grow_head(self, data: bytes) -> None:
         before, deadline = self._buffer, self.deadline
@@ -376,14 +393,10 @@ class Connection(asyncio.Protocol):
             self.deadline = deadline
 
     def _check_partial(self, rest: bytes, fresh: bytes) -> None:
-        """Refuse what can no longer become a head. `fresh` is the part not seen before."""
         limits = self.worker.limits
-        if len(rest) > limits.request_line_bytes and b"\r\n" not in rest:
-            raise Refusal(414, "the request line is too long")
-        if len(rest) > limits.header_bytes:
-            raise Refusal(431, f"headers of more than {limits.header_bytes} bytes")
-        if broken_lines(fresh):
-            raise Refusal(400, "the request has a control character or a broken line end")
+        check_partial(
+            rest, fresh, line_bytes=limits.request_line_bytes, head_bytes=limits.header_bytes
+        )
 
     def _uncommon(self, target: Target, head: Head, data: bytes, after: int) -> tuple[Body, int]:
         """Body and end of a request that is not plain."""
@@ -441,7 +454,7 @@ class Connection(asyncio.Protocol):
         self._arriving = None
         self._buffer = rest
         self.state = _BUSY
-        if not self.writes_wait:
+        if not self.flow.writes_wait:
             self.deadline = inf
             if self.task is None:
                 # The answer is out already; this was only being dropped.
@@ -452,7 +465,7 @@ class Connection(asyncio.Protocol):
         """Tell the handler, whose answer is the last one here; or leave, if that is out."""
         body = cast("ArrivingBody", self._arriving)
         body.fail(BodyLost(refusal.status, refusal.detail))
-        self.pause()
+        self.flow.pause_reading()
         self.deadline = inf
         if self.task is None:
             self.leave()
@@ -478,13 +491,13 @@ class Connection(asyncio.Protocol):
             self._body_resumes()
 
     def _body_pauses(self) -> None:
-        self.pause()
-        if not self.writes_wait:
+        self.flow.pause_reading()
+        if not self.flow.writes_wait:
             self.deadline = inf
 
     def _body_resumes(self) -> None:
-        self.resume()
-        if self.state is _BODY and not self.writes_wait:
+        self.flow.resume_reading()
+        if self.state is _BODY and not self.flow.writes_wait:
             self.deadline = cast("ArrivingBody", self._arriving).clock(self.worker.now)
 
     # web sockets
@@ -502,7 +515,7 @@ class Connection(asyncio.Protocol):
         self._socket = socket
         self.state = _SOCKET
         self.write(answer)
-        self.resume()
+        self.flow.resume_reading()
         data, self._buffer = self._buffer, b""
         if data:
             socket.data_received(data)
@@ -539,7 +552,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         else:
             self.transport.write_eof()
-            self.resume()
+            self.flow.resume_reading()
 
     def abandon(self) -> None:
         """Serve nothing more here; whoever calls this ends the connection."""
@@ -555,7 +568,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline has passed: end what takes too long."""
-        if self.writes_wait and self.state is not _LEAVING:
+        if self.flow.writes_wait and self.state is not _LEAVING:
             self._expire_write(now)
         elif self.state is _BODY:
             self._expire_body(now)
@@ -571,13 +584,11 @@ class Connection(asyncio.Protocol):
     def _expire_write(self, now: float) -> None:
         limits = self.worker.limits
         span = limits.write_stall.total_seconds()
-        pending = self.transport.get_write_buffer_size()
-        if self._stuck - pending < limits.body_rate_bytes * span:
-            telemetry.emit("serve.stalled", pending_bytes=pending, peer=self._peer)
+        if self.flow.taken_bytes() >= limits.body_rate_bytes * span:
+            self.deadline = now + span
+        else:
+            telemetry.emit("serve.stalled", peer=self._peer)
             self.transport.abort()
-            return
-        self._stuck = pending
-        self.deadline = now + span
 
     def _expire_body(self, now: float) -> None:
         due = cast("ArrivingBody", self._arriving).due()
@@ -611,35 +622,3 @@ class Connection(asyncio.Protocol):
         """Since when nothing has happened, by the worker's `now`, if the connection is idle."""
         worker = self.worker
         return self.deadline - (worker.idle_seconds if self._used else worker.header_seconds)
-
-    def unread(self) -> bool:
-        """Whether something of the client's waits in the kernel."""
-        held = array("i", [0])
-        with suppress(OSError):
-            ioctl(self.transport.get_extra_info("socket").fileno(), FIONREAD, held)
-        return held[0] > 0
-
-    def pause(self) -> None:
-        """Read no more from the client."""
-        if not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
-
-    async def writable(self) -> None:
-        """Wait until the client has taken most of what was written, or is gone."""
-        while self.writes_wait and self.state is not _LOST:
-            waiter = self.worker.loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)

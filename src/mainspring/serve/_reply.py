@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from mainspring import telemetry
@@ -32,6 +33,8 @@ def respond(connection: Connection, request: Request, response: Response) -> Non
         head = worker.heads.of(response.status, response.headers)
         body: Any = response.body
         if connection.plain and head.plain and not worker.draining:
+            if worker.requests_left is inf:
+                connection.know(response, head.data)
             connection.write(b"%b%b%d\r\n\r\n%b" % (head.data, worker.dated, len(body), body))
         else:
             _respond_uncommonly(connection, head, body)
@@ -163,8 +166,8 @@ async def _parts(connection: Connection, head: ResponseHead, body: Any, *, chunk
                         fix="leave Content-Length out",
                     )
             write(part)
-        if connection.writes_wait:
-            await connection.writable()
+        if connection.flow.writes_wait:
+            await connection.flow.writable()
     if left:
         raise BadResponse(
             f"the stream ended {left} bytes short of Content-Length {head.length}",

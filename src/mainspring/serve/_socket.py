@@ -139,8 +139,8 @@ class Socket:
         else:
             self._frames.send_binary(message)
         self._flush()
-        if self._connection.writes_wait:
-            await self._connection.writable()
+        if self._connection.flow.writes_wait:
+            await self._connection.flow.writable()
             self._check_open()
 
     async def close(self, code: int, reason: str) -> None:
@@ -169,14 +169,14 @@ class Socket:
         self._flush()
         if frames.close_sent is not None or frames.close_rcvd is not None:
             self._closed()
-        if self._connection.writes_wait:
+        if self._connection.flow.writes_wait:
             # Whoever does not read the answers to its pings sends no more of them.
-            self._connection.pause()
+            self._connection.flow.pause_reading()
 
     def resume_writing(self) -> None:
         """What was written is mostly sent."""
         if not self._full:
-            self._connection.resume()
+            self._connection.flow.resume_reading()
         if self._open and not self._closing:
             self._wait_for_ping()
 
@@ -239,12 +239,12 @@ class Socket:
     def _put(self, message: str | bytes) -> None:
         if not self._inbox.put(message):
             self._full = True
-            self._connection.pause()
+            self._connection.flow.pause_reading()
 
     def _room(self) -> None:
         self._full = False
-        if not self._connection.writes_wait:
-            self._connection.resume()
+        if not self._connection.flow.writes_wait:
+            self._connection.flow.resume_reading()
 
     def _check_open(self) -> None:
         if self.ended.done():

@@ -44,6 +44,7 @@ class Worker:
 
     Attributes:
         now: what deadlines are measured by: seconds in which the loop was running.
+        idle_at: when a connection expires that becomes idle now.
         dated: the Date header of this second, and the name of the header that follows it.
         draining: no connection takes more than the request that it has or is about to get.
     """
@@ -65,7 +66,6 @@ class Worker:
         self.heads = Heads()
         self.targets: dict[bytes, Target] = {}
         self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.requests_left: float = inf
         self.open_socket = _socket_opener() if core.has_sockets else None
@@ -76,7 +76,7 @@ class Worker:
         self._tick_seconds = min(_TICK_SECONDS, shortest / _TICKS_PER_LIMIT)
         self.header_seconds = limits.header_deadline.total_seconds()
         self.idle_seconds = limits.keep_alive.total_seconds()
-        self.now = self._ticked = 0.0
+        self.now = self._ticked = self.idle_at = 0.0
         self.dated = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -96,6 +96,7 @@ class Worker:
         # Time in which the loop stood still is not the clients': they could not be heard.
         now = self.now = self.now + min(at - self._ticked, 2 * self._tick_seconds)
         self._ticked = at
+        self.idle_at = now + self.idle_seconds
         # RFC 9110, section 5.6.7: always GMT, whatever the locale is.
         self.dated = b"date: %b\r\ncontent-length: " % formatdate(usegmt=True).encode("ascii")
         for connection in [c for c in self.connections if c.deadline < now]:
@@ -133,6 +134,12 @@ class Worker:
         if self._retire is not None:
             self._retire()
 
+    def drain(self) -> None:
+        """Let the next answer of every connection be its last."""
+        self.draining = True
+        for connection in self.connections:
+            connection.know_nothing()
+
     def close_idle(self, *, longer_than_seconds: float, at_most: int | None = None) -> None:
         """Close connections on which nothing has happened for so long, the longest idle first."""
         latest = self.now - longer_than_seconds
@@ -140,7 +147,7 @@ class Worker:
         idle.sort(key=itemgetter(0))
         for since, connection in idle[:at_most]:
             # What has arrived and was not read yet would be lost.
-            if since <= latest and not connection.unread():
+            if since <= latest and not connection.flow.unread():
                 connection.leave()
 
     def end_streams(self) -> None:
