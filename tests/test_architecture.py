@@ -24,7 +24,17 @@ PACKAGES = [path for path in SOURCES if path.name == "__init__.py"]
 MAX_LINES_OF_A_FILE = 500
 MAX_LINES_OF_A_FUNCTION = 40
 # "file:function" to the reason why it is clearer in one piece.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "src/mainspring/serve/_protocol.py:_answer_all": (
+        "every call less is a tenth of the cheapest request; docs/why/server.md has the figures"
+    ),
+}
+# A file to the reason why it is not cut yet.
+LONG_FILES: dict[str, str] = {
+    "src/mainspring/serve/_protocol.py": (
+        "one state machine: its states are private to it, and a seam through them costs calls"
+    ),
+}
 
 JUNK = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}
 # Nothing that a process imports before it knows that it needs it.
@@ -110,7 +120,9 @@ def test_every_file_has_a_name_from_the_field() -> None:
 
 def test_every_file_is_short_enough_to_be_read() -> None:
     lengths = {_name(path): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
-    assert not {name: lines for name, lines in lengths.items() if lines > MAX_LINES_OF_A_FILE}
+    long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES_OF_A_FILE}
+    assert not {name: lines for name, lines in long.items() if name not in LONG_FILES}
+    assert not LONG_FILES.keys() - long.keys(), "these are short by now"
 
 
 def test_every_function_is_short() -> None:

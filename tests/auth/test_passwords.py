@@ -50,7 +50,7 @@ class Gate:
 
     async def full(self, count: int) -> None:
         async with asyncio.timeout(5):
-            while self.at_work < count:  # noqa: ASYNC110  # threads cannot set an asyncio.Event
+            while self.at_work < count:  # threads cannot set an asyncio.Event
                 await asyncio.sleep(0.001)
 
 

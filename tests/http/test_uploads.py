@@ -47,7 +47,7 @@ def temporary_files() -> set[str]:
 
 async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110  # nothing tells when a file of the process is closed
+        while not true():  # nothing tells when a file of the process is closed
             await asyncio.sleep(0.01)
 
 

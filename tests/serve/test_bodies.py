@@ -271,7 +271,7 @@ def test_a_body_that_was_complete_is_not_changed_by_what_follows():
 def test_a_broken_chunk_is_refused_wherever_it_is_cut(at):
     data = b"3;a=b\r\nabcX\r\n0\r\n\r\n" + b"x" * 20
     chunks = Chunks(trailer_bytes=100, trailer_count=10, extension_bytes=100)
-    with pytest.raises(Refusal):  # noqa: PT012  # either piece may be the one
+    with pytest.raises(Refusal):  # either piece may be the one
         chunks.feed(data[:at])
         chunks.feed(data[at:])
 

@@ -135,7 +135,7 @@ async def test_a_handshake_that_does_not_come_holds_nothing(certificates):
 async def test_old_versions_of_tls_are_refused(certificates):
     authority, certificate, key = certificates
     context = _client_context(authority)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLS"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     config = Config(port=0, ssl_certfile=certificate, ssl_keyfile=key)
     async with Server(app, config=config) as server:

@@ -178,7 +178,7 @@ class Request:
         return read_parts(self.body, limit_bytes=limit)
 
 
-def arrived(  # the parts of a request, in the order in which a server knows them
+def arrived(  # noqa: PLR0913, PLR0917  # the parts of a request, in the order in which a server knows them
     method: str,
     path: str,
     raw_path: bytes,

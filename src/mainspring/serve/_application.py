@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mainspring.errors import ConfigError
 
@@ -64,4 +64,4 @@ def load_application(path: str) -> Application:
             f"{module_name}:{attribute or 'app'} is {type(found).__name__}, not an application",
             fix="name the App object; other ASGI applications can be mounted in one",
         )
-    return found  # type: ignore[no-any-return]  # the attribute says that it is one
+    return cast("Application", found)

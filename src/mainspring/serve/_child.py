@@ -29,7 +29,7 @@ async def work(app: Application, told: Order, channel: socket.socket) -> None:
     lifeline = asyncio.create_task(_until_end(reader, stop.request), name="lifeline")
     sockets = [socket.socket(fileno=fd) for fd in told.sockets]
     for sock in sockets:
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003  # the socket API's own form
     server = Server(app, config=told.config, sockets=sockets, retire=lambda: writer.write(RETIRE))
     async with server:
         if told.requests:

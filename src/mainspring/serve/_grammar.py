@@ -225,6 +225,8 @@ def check_partial(rest: bytes, fresh: bytes, *, line_bytes: int, head_bytes: int
     Args:
         rest: all that has arrived of it.
         fresh: the part that was not checked before.
+        line_bytes: the longest request line.
+        head_bytes: the longest head.
 
     Raises:
         Refusal: 400, 414 or 431.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Any
 
 from mainspring.errors import ConfigError
 
@@ -67,8 +68,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            zero = timedelta(0) if isinstance(value, timedelta) else 0
+            value: Any = getattr(self, field.name)
+            zero: Any = timedelta(0) if isinstance(value, timedelta) else 0
             if value < zero or (value == zero and field.name not in _MAY_BE_ZERO):
                 raise ConfigError(
                     f"the server's limit {field.name} is {value}",

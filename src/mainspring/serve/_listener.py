@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from mainspring import telemetry
 from mainspring.serve._protocol import Connection
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Sequence
 
@@ -116,7 +116,7 @@ class Listener:
                 return True
             telemetry.failed("serve.accept", exc)
             return False
-        accepted.setblocking(False)
+        accepted.setblocking(False)  # noqa: FBT003  # the socket API's own form
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._open_connection(accepted))

@@ -187,6 +187,7 @@ def cut(connection: Connection, *, reset: bool) -> None:
     """End the connection so that the client sees that the response is not complete.
 
     Args:
+        connection: what to cut.
         reset: the end of the connection is the end of the response (HTTP/1.0), so that only
             a reset tells one from the other.
     """

@@ -71,7 +71,7 @@ def _listen(config: Config) -> list[socket.socket]:
     try:
         if config.fd is not None:
             inherited = socket.socket(fileno=os.dup(config.fd))
-            inherited.setblocking(False)
+            inherited.setblocking(False)  # noqa: FBT003  # the socket API's own form
             return [inherited]
         if config.uds is not None:
             return [_unix(Path(config.uds), config.backlog)]
@@ -119,7 +119,7 @@ def _bound(family: int, address: tuple[object, ...], backlog: int) -> socket.soc
     except BaseException:
         sock.close()
         raise
-    sock.setblocking(False)
+    sock.setblocking(False)  # noqa: FBT003  # the socket API's own form
     return sock
 
 
@@ -135,7 +135,7 @@ def _unix(path: Path, backlog: int) -> socket.socket:
     except BaseException:
         sock.close()
         raise
-    sock.setblocking(False)
+    sock.setblocking(False)  # noqa: FBT003  # the socket API's own form
     return sock
 
 
