@@ -40,8 +40,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     config = prepared(project, options)
     settings = settings_module.load()
     if has_migrations():
-        _migrate(terminal)
-    for name, place in places(config).items():
+        _migrate(settings, terminal)
+    docs = settings.docs != "off" and bool(settings.docs or settings.debug)
+    for name, place in places(config, docs=docs).items():
         terminal.say(f"{terminal.paint(name, 'bold')}  {terminal.paint(place, 'cyan')}")
     terminal.say(terminal.paint("Ctrl-C stops it", "dim"))
     terminal.out.flush()
@@ -58,7 +59,7 @@ def _migrate(settings: Settings, terminal: Terminal) -> None:
         terminal.say(f"{terminal.paint('✓', 'green')} migrated {migration}")
 
 
-def places(config: Config) -> dict[str, str]:
+def places(config: Config, *, docs: bool) -> dict[str, str]:
     """Where a browser finds what; empty if only the server will know."""
     if config.uds is not None or config.fd is not None or config.port == 0:
         return {}
