@@ -188,6 +188,12 @@ async def on_our_own(app: App) -> AsyncIterator[Peer]:
         yield Peer(server.port)
 
 
+@pytest.fixture
+def server() -> str:
+    """The name of the server that a suite runs on; `tests/http/slow` repeats it on all others."""
+    return "own"
+
+
 SERVERS = {"own": on_our_own, "uvicorn": on_uvicorn}
 
 

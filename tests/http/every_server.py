@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import hypercorn.asyncio
@@ -17,6 +18,7 @@ from mainspring.serve import Server
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+    from types import ModuleType
 
     Serve = Callable[[Any], AbstractAsyncContextManager[int]]
 
@@ -107,3 +109,16 @@ EVERY: dict[str, Serve] = {
     "own": on_own,
     "uvicorn": on_uvicorn,
 }
+
+
+def repeated(suite: ModuleType) -> dict[str, Any]:
+    """The tests and fixtures of a module that are about a server, for another module to repeat."""
+    return {
+        name: found
+        for name, found in vars(suite).items()
+        if name in _FIXTURES
+        or (name.startswith("test_") and "serve" in signature(found).parameters)
+    }
+
+
+_FIXTURES = {"app", "legacy", "serve"}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -14,9 +12,6 @@ from uuid import UUID
 import jsonschema_rs
 import msgspec
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from mainspring.app import App
@@ -42,7 +37,6 @@ from mainspring.http import (
     WebSocket,
 )
 from mainspring.http._docs import _FILES, _file
-from mainspring.serve import Server
 from mainspring.settings import Secret, Settings
 from tests.auth.members import Member
 
@@ -493,61 +487,6 @@ async def test_an_address_of_the_applications_own_comes_first() -> None:
 
     assert (await ask(app, "/docs")).body == b"own"
     assert (await ask(app, "/openapi.json")).status == 200
-
-
-@pytest.fixture
-def address(tmp_path) -> Iterator[str]:
-    """The sample on the built-in server, in a thread, so that a test may block."""
-    ready, stop = threading.Event(), threading.Event()
-    ports: list[int] = []
-
-    async def run() -> None:
-        app = App("sample", settings=Settings(log_level="critical", docs="anyone"))
-        app.routes = [r for r in sample().routes if not r.allow.needs_principal]
-        app.routes = [r for r in app.routes if r.name != "greeting"]
-        async with Server(app, port=0) as server:
-            ports.append(server.port)
-            ready.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    ready.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}"
-    stop.set()
-    thread.join(10)
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_the_api_keeps_to_its_description(address: str) -> None:
-    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
-    bounds = settings(
-        max_examples=15,
-        deadline=timedelta(seconds=10),
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    checked = []
-    for result in schema.get_all_operations():
-        operation = result.ok()
-
-        @bounds
-        @operation_given(operation)
-        def run(case: Any) -> None:
-            # To JSON Schema 1.0 is an integer, and to the decoder it is not.
-            excluded = [positive_data_acceptance]
-            case.call_and_validate(base_url=address, timeout=10, excluded_checks=excluded)
-
-        run()
-        checked.append(operation.label)
-    assert len(checked) >= 14
-
-
-def operation_given(operation: Any) -> Any:
-    from hypothesis import given
-
-    return given(case=operation.as_strategy())
 
 
 def test_the_page_has_no_code_of_others_and_none_that_its_policy_forbids() -> None:

@@ -49,13 +49,13 @@ def app() -> App:
     return App("test", settings=Settings(log_level="critical"))
 
 
-@pytest.fixture(params=sorted(EVERY))
-def serve(request) -> Any:
+@pytest.fixture
+def serve(server) -> Any:
     @contextlib.asynccontextmanager
     async def start(app: App) -> AsyncIterator[httpx.AsyncClient]:
         app.compile()
         async with (
-            EVERY[request.param](app) as port,
+            EVERY[server](app) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
             yield client

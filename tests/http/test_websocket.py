@@ -72,13 +72,13 @@ class Line:
         return response.status_code, msgspec.json.decode(response.body or b"{}")
 
 
-@pytest.fixture(params=sorted(EVERY))
-def serve(request) -> Any:
+@pytest.fixture
+def serve(server) -> Any:
     @contextlib.asynccontextmanager
     async def start(app: App) -> AsyncIterator[Line]:
         app.compile()
-        async with EVERY[request.param](app) as port, contextlib.AsyncExitStack() as stack:
-            yield Line(port, stack, request.param)
+        async with EVERY[server](app) as port, contextlib.AsyncExitStack() as stack:
+            yield Line(port, stack, server)
 
     return start
 
