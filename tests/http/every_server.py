@@ -113,12 +113,10 @@ EVERY: dict[str, Serve] = {
 
 def repeated(suite: ModuleType) -> dict[str, Any]:
     """The tests and fixtures of a module that are about a server, for another module to repeat."""
-    return {
-        name: found
-        for name, found in vars(suite).items()
-        if name in _FIXTURES
-        or (name.startswith("test_") and "serve" in signature(found).parameters)
-    }
+    everything = vars(suite)
+    tests = [name for name in everything if name.startswith("test_")]
+    serving = {name for name in tests if "serve" in signature(everything[name]).parameters}
+    return {name: everything[name] for name in everything.keys() & (_FIXTURES | serving)}
 
 
 _FIXTURES = {"app", "legacy", "serve"}

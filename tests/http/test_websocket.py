@@ -558,7 +558,7 @@ async def test_sending_waits_for_a_client_that_does_not_read(serve: Any, app: Ap
     async def flood(socket: WebSocket) -> None:
         for _ in range(most):
             sending = asyncio.ensure_future(socket.send_bytes(bytes(65536)))
-            done, _ = await asyncio.wait({sending}, timeout=1)
+            done, _ = await asyncio.wait({sending}, timeout=0.3)
             if not done:
                 blocked.set()
                 sending.cancel()
@@ -588,7 +588,7 @@ async def test_a_client_that_floods_is_slowed_down(serve: Any, app: App) -> None
         sent = 0
         for _ in range(2000):
             sending = asyncio.ensure_future(client.send(bytes(65536)))
-            done, _ = await asyncio.wait({sending}, timeout=1)
+            done, _ = await asyncio.wait({sending}, timeout=0.3)
             if not done:
                 break
             sent += 65536

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from hashlib import blake2b
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -92,7 +92,7 @@ def docs_routes(
 
 @cache
 def _file(name: str) -> bytes:
-    return resources.files("mainspring.http").joinpath("_docs_page", name).read_bytes()
+    return (Path(__file__).parent / "_docs_page" / name).read_bytes()
 
 
 def _cached(request: Request, data: bytes, media_type: str) -> Response:
