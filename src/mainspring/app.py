@@ -307,6 +307,7 @@ class App(Router):
         if self._pages is not None:
             self._pages.check(self.template_globals)
         self._logs = Logs.of(settings)
+        self._paths = None
         self._core = Core(
             compile_routes([*map(self._with_files, self.routes), *docs], shared),
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -346,6 +346,15 @@ def test_a_generator_says_what_it_yields(app: App) -> None:
         yield 1
 
     with pytest.raises(RouteError, match="does not say what"):
+        app.compile()
+
+
+def test_a_generator_is_a_coroutine(app: App) -> None:
+    @app.get("/", allow=anyone)
+    def plain() -> Iterator[bytes]:
+        yield b""
+
+    with pytest.raises(RouteError, match="use `async def`"):
         app.compile()
 
 

@@ -62,7 +62,8 @@ async def converse(host: Host, request: Request, transport: SocketTransport) -> 
         await request.route.answer(request)
         await _talk(socket, transport)
     except SocketClosed:
-        pass
+        if not socket.accepted:
+            status = _CLIENT_GONE
     except Exception as exc:  # noqa: BLE001  # the one place where errors become answers
         refusal = host.problem(exc, request)
         status = refusal.status

@@ -122,8 +122,10 @@ def as_coroutine(endpoint: Callable[..., Any], returns: Any, title: str) -> Call
     """A handler that is an asynchronous generator, as one that returns it; others as they are.
 
     Raises:
-        RouteError: it does not say what it yields.
+        RouteError: it does not say what it yields, or is no coroutine.
     """
+    if inspect.isgeneratorfunction(endpoint):
+        raise RouteError(f"{title}: a handler that yields is a coroutine", fix="use `async def`")
     if not inspect.isasyncgenfunction(endpoint):
         return endpoint
     if streamed(returns) is None:
