@@ -54,6 +54,7 @@ _IDLE, _HEAD, _BODY, _BUSY, _SOCKET, _LEAVING, _LOST = State
 _NEVER_A_BLOCK: Final = b"\0"
 _KEPT_BLOCK_BYTES: Final = 2048
 _EMPTY: Final = WholeBody()
+_PLAIN: Final = b"%b%b%d\r\n\r\n%b"
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
 
@@ -286,6 +287,9 @@ class Connection(asyncio.Protocol):
         self._known_status = response.status
         self._known = head
 
+    def _is_known(self, response: Response) -> bool:
+        return response.headers is self._known_headers and response.status == self._known_status
+
     def know_nothing(self) -> None:
         """No answer is ordinary any more."""
         self._known_headers = None
@@ -309,8 +313,11 @@ class Connection(asyncio.Protocol):
         """Everything about a request that waits."""
         try:
             response = await self.worker.core.answer(request)
-            if type(response.body) is not bytes:
+            content = response.body
+            if type(content) is not bytes:
                 await stream(self, request, response)
+            elif self.state is _BUSY and self.plain and self._is_known(response):
+                self.write(_PLAIN % (self._known, self.worker.dated, len(content), content))
             elif self.state is not _LOST:
                 respond(self, request, response)
         except asyncio.CancelledError:
@@ -340,8 +347,12 @@ class Connection(asyncio.Protocol):
             self.worker.forget(self)
         elif self.state is _BUSY and not self.flow.writes_wait:
             self.state = _IDLE
-            if not self._inside:
+            if self._inside:
+                return
+            if self._buffer or self._eof:
                 self._proceed()
+            else:
+                self.deadline = self.worker.idle_at
 
     def _next_turn(self) -> None:
         if self.state is _BUSY and not self.flow.writes_wait:
