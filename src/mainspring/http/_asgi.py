@@ -119,7 +119,7 @@ async def answer(core: Core, scope: Scope, receive: Receive, send: Send) -> None
         await _watched(core, request, None, receive, send)
         return
     body = request.body
-    if type(body) is ReceivedBody:
+    if isinstance(body, ReceivedBody):
         with suppress(ClientGone):  # the reader of the body is told
             await body.begin()
     here = body.ready() is not None
