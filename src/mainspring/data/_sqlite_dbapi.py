@@ -123,6 +123,11 @@ class Connection(AdaptedConnection):
         """Whether a transaction is open."""
         return self._connection is not None and self._connection.in_transaction
 
+    @property
+    def holds_lane(self) -> bool:
+        """Whether other writers wait for it."""
+        return self._holds_lane
+
     def begin_now(self) -> bool:
         """Begin if that takes no waiting."""
         if not self.writes:
