@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import starmap
 from operator import itemgetter
 from types import NoneType, UnionType
@@ -110,8 +111,9 @@ class Shape(Generic[T]):
                 )
             if _is_made(kind):
                 self._fits.append((at, _conversion(kind)))
+        positional = _positional(into)
         wanted = [name for name in fields if name in names]
-        if into.__struct_config__.kw_only or wanted != list(fields)[: len(wanted)] or _mixed(into):
+        if wanted != positional[: len(wanted)]:
             self._make = _by_name(into, names)
             return
         self._make = into
@@ -156,13 +158,9 @@ def _by_name(into: type[T], names: Sequence[str]) -> Callable[..., T]:
     return lambda *values: into(**dict(zip(names, values, strict=True)))
 
 
-def _mixed(into: type[Any]) -> bool:
-    """Whether a struct has keyword-only fields by inheritance: they are not positional."""
-    return any(
-        base.__struct_config__.kw_only
-        for base in into.__mro__
-        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct
-    )
+def _positional(into: type[Any]) -> list[str]:
+    parameters = inspect.signature(into).parameters.values()
+    return [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY]
 
 
 def _takes_none(kind: Any) -> bool:
