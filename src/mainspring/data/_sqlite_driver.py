@@ -23,11 +23,16 @@ class SqliteDriver:
     def send_now(
         self, raw: Connection, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
     ) -> Answer | None:
-        try:
-            return _run(raw, plan, sql, arguments)
-        except MissingGreenlet:
-            # It has to wait, for a lock or for its turn, and has not begun.
+        if not plan.only_reads:
+            # Cut short, a write would take its whole transaction with it.
             return None
+        if not plan.knows_rows:
+            plan.decoder(None)
+        try:
+            rows = raw.read_now(sql, arguments)
+        except FAILURES as exc:
+            translate(exc)
+        return None if rows is None else (rows, 0)
 
     async def send(
         self, raw: Connection, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import orm, select
+from sqlalchemy import event, orm, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from mainspring import telemetry
 from mainspring.data._direct import Direct
 from mainspring.data._errors import RowNotFound, UnitEnded
+from mainspring.data._hooks import Hooks
 from mainspring.data._uninterrupted import Uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from sqlalchemy.engine import Connection
+    from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 
     from mainspring.data._backend import Backend
+    from mainspring.data._hooks import Hook, Mark
     from mainspring.data._link import Link
     from mainspring.data._pool import Pool
-
-    Hook = Callable[[], Awaitable[object] | object]
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class UnitOfWork:
         self.write = write
         self._session: Session | None = None
         self._link: Link | None = None
-        self._hooks: list[Hook] | None = None
+        self._hooks: Hooks | None = None
         self._ended = False
 
     @property
@@ -89,14 +89,44 @@ class UnitOfWork:
         """Whether the session has been asked for; if not, there is nothing to end."""
         return self._session is not None
 
+    @property
+    def hooks(self) -> Hooks:
+        """What is to happen at the end; made on first use."""
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
+    def savepoint(self) -> AsyncSessionTransaction:
+        """`async with unit.savepoint():` a part that can be undone alone.
+
+        If the block raises, what it wrote is undone and the hooks that it registered are
+        forgotten; the unit goes on if somebody catches the error. The same as the session's
+        `begin_nested`.
+        """
+        return self.session.begin_nested()
+
+    def before_commit(self, hook: Hook) -> None:
+        """Call or await `hook` as the last thing before the commit, after the flush.
+
+        It may write through the session. If it raises, the unit is rolled back and the error
+        is the caller's.
+        """
+        self.hooks.before_commit.append(hook)
+
     def after_commit(self, hook: Hook) -> None:
         """Call or await `hook` once the data is safe; never after a rollback.
 
         A hook that fails is reported to telemetry and changes nothing else.
         """
-        if self._hooks is None:
-            self._hooks = []
-        self._hooks.append(hook)
+        self.hooks.after_commit.append(hook)
+
+    def after_rollback(self, hook: Hook) -> None:
+        """Call or await `hook` once the data is undone; never after a commit.
+
+        Registered within a savepoint that is rolled back it is called when the unit ends,
+        however that ends. A hook that fails is reported to telemetry and changes nothing else.
+        """
+        self.hooks.after_rollback.append(hook)
 
     async def commit(self) -> None:
         """Make it all durable, end the unit, and run the hooks.
@@ -116,24 +146,25 @@ class UnitOfWork:
 
     async def save(self) -> None:
         """Commit, and leave the unit open for another transaction."""
-        session = self._session
-        if session is not None and session.is_loaded:
-            try:
-                if session.new or session.dirty or session.deleted:
-                    await session.flush()
-            except BaseException:
-                await self.undo()
-                raise
-        if self._link is not None or self._hooks:
+        try:
+            await self._flush()
+            while self._hooks is not None and await self._hooks.prepare():
+                await self._flush()
+        except BaseException:
+            await self.undo()
+            raise
+        if self._link is not None or self._hooks is not None:
             await Uninterrupted(self._save(), grace=_COMMIT_GRACE)
 
     async def undo(self) -> None:
         """Roll back, and leave the unit open for another transaction."""
-        self._hooks = None
         if self._link is not None:
             await Uninterrupted(self._undo(self._link), grace=_ROLLBACK_LIMIT, bounded=True)
         elif self._session is not None and self._session.is_loaded:
             self._session.sync_session.close()
+        hooks, self._hooks = self._hooks, None
+        if hooks is not None:
+            await Uninterrupted(hooks.rolled_back(), grace=_COMMIT_GRACE)
 
     def connection_now(self) -> Connection:
         """The connection of the unit, inside SQLAlchemy's greenlet; taken at the first call."""
@@ -155,8 +186,15 @@ class UnitOfWork:
                 raise
             self._release(link)
         hooks, self._hooks = self._hooks, None
-        for hook in hooks or ():
-            await _run(hook)
+        if hooks is not None:
+            await hooks.committed()
+
+    async def _flush(self) -> None:
+        session = self._session
+        if session is None or not session.is_loaded:
+            return
+        if session.new or session.dirty or session.deleted:
+            await session.flush()
 
     async def _undo(self, link: Link) -> None:
         clean = False
@@ -233,24 +271,33 @@ class UnitOfWork:
             await self.rollback()
 
 
-async def _run(hook: Hook) -> None:
-    try:
-        result = hook()
-        if inspect.isawaitable(result):
-            await result
-    except Exception as exc:  # noqa: BLE001  # the data is committed; a hook cannot change that
-        telemetry.failed("data.after_commit", exc, hook=getattr(hook, "__qualname__", repr(hook)))
-
-
 class _BoundSession(orm.Session):
     """SQLAlchemy's session, bound to whatever connection its unit holds."""
 
     def __init__(self, *, unit: UnitOfWork, **options: Any) -> None:
         super().__init__(**options)
         self._unit = unit
+        self._marks: WeakKeyDictionary[orm.SessionTransaction, Mark] | None = None
 
     def get_bind(self, *_args: Any, **_options: Any) -> Connection:
         return self._unit.connection_now()
+
+    def begin_nested(self) -> orm.SessionTransaction:
+        savepoint = super().begin_nested()
+        if self._marks is None:
+            self._marks = WeakKeyDictionary()
+        self._marks[savepoint] = self._unit.hooks.mark()
+        return savepoint
+
+    def rolled_back(self, transaction: orm.SessionTransaction) -> None:
+        mark = None if self._marks is None else self._marks.pop(transaction, None)
+        if mark is not None:
+            self._unit.hooks.undo_since(mark)
+
+
+@event.listens_for(_BoundSession, "after_soft_rollback")
+def _rolled_back(session: _BoundSession, transaction: orm.SessionTransaction) -> None:
+    session.rolled_back(transaction)
 
 
 class Session(Direct):
