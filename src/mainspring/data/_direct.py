@@ -135,6 +135,9 @@ class Direct(AsyncSession):
             session = self.sync_session
             if session.autoflush and not session._is_clean():  # noqa: SLF001  # what its own autoflush asks
                 await self.flush()
+            if session.in_nested_transaction():
+                # SQLAlchemy sends SAVEPOINT when the connection is first asked for.
+                await self.connection()
         return self._unit.link or await self._unit.take()
 
     def _prepared(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Insert, Select, inspect
+from sqlalchemy import Insert, Label, Select, inspect
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.selectable import Join
 
@@ -212,6 +212,8 @@ def _nullable(statement: Any, columns: Sequence[Any]) -> list[bool]:
 
 
 def _says_null(column: Any) -> bool:
+    if isinstance(column, Label):
+        return _says_null(column.element)
     return hasattr(column, "table") and getattr(column, "nullable", False) is True
 
 

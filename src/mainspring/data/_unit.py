@@ -47,7 +47,7 @@ class UnitOfWork:
     raised or was cancelled.
     """
 
-    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "write")
+    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "_taking", "write")
 
     def __init__(self, backend: Backend, pool: Pool, *, write: bool) -> None:
         self._backend = backend
@@ -57,6 +57,7 @@ class UnitOfWork:
         self._link: Link | None = None
         self._hooks: Hooks | None = None
         self._ended = False
+        self._taking: asyncio.Lock | None = None
 
     @property
     def session(self) -> Session:
@@ -77,7 +78,13 @@ class UnitOfWork:
 
     async def take(self) -> Link:
         """The connection for a statement; taken at the first call."""
-        return self._link or self._take_now() or await self._take()
+        link = self._link or self._take_now()
+        if link is not None:
+            return link
+        if self._taking is None:
+            self._taking = asyncio.Lock()
+        async with self._taking:  # two statements at once would take two connections
+            return self._link or await self._take()
 
     def interrupted(self, link: Link) -> None:
         """A statement was cancelled on the way: the connection is not used again."""
