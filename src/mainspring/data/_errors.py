@@ -47,6 +47,12 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class HotStatementError(ConfigError):
+    """A hot statement and its struct, its parameters or its values do not fit."""
+
+    code = "data.hot-statement"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, to_json
 from mainspring.data._sqlite_checkpoint import Checkpoint
+from mainspring.data._sqlite_driver import SqliteDriver
 from mainspring.data._sqlite_lane import WriterLane, bound, pause
 from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
@@ -43,6 +45,8 @@ class Sqlite:
     one_writer = True
 
     def __init__(self, url: str) -> None:
+        self.driver = SqliteDriver()
+        self.plans = Plans()
         parsed = make_url(url)
         self.path, self._folder = _place(parsed)
         # A database that ends with the process has nothing to save from a power cut.
@@ -90,7 +94,7 @@ class Sqlite:
         return raw.is_open
 
     def is_clean(self, raw: Connection) -> bool:
-        return not raw.in_transaction
+        return not raw.in_transaction and not raw.holds_lane
 
     def begin_now(self, raw: Connection, *, write: bool) -> bool:
         raw.writes = write
