@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import NullPool, make_url
@@ -30,6 +31,12 @@ SERVER_SETTINGS = {
     "client_connection_check_interval": "5s",
 }
 
+_serial = count()
+
+
+def _new_name() -> str:
+    return f"mainspring_{next(_serial)}"
+
 
 class PostgreSQL:
     """The PostgreSQL backend.
@@ -52,8 +59,10 @@ class PostgreSQL:
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "prepared_statement_cache_size": _PREPARED_STATEMENTS,
-                # asyncpg's own cache would hold every statement a second time.
+                # asyncpg's own cache would hold every statement a second time. Without it only a
+                # statement with a name stays prepared; others are parsed and planned anew each time.
                 "statement_cache_size": 0,
+                "prepared_statement_name_func": _new_name,
                 "server_settings": SERVER_SETTINGS,
             },
         ).sync_engine
