@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, joinedload, relationship, selectinload
 
 from mainspring.data._database import Database
 from mainspring.data._errors import (
+    Contended,
     DatabaseUnavailable,
     DatabaseUrlError,
     ModelError,
@@ -16,9 +17,11 @@ from mainspring.data._errors import (
     WriterBusy,
 )
 from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_now
+from mainspring.data._retry import Retry
 from mainspring.data._unit import Session, UnitOfWork
 
 __all__ = [
+    "Contended",
     "Database",
     "DatabaseUnavailable",
     "DatabaseUrlError",
@@ -27,6 +30,7 @@ __all__ = [
     "Model",
     "ModelError",
     "PoolExhausted",
+    "Retry",
     "RowNotFound",
     "Session",
     "SnapshotOutdated",

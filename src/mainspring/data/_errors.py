@@ -47,6 +47,12 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class Contended(MainspringError):
+    """A unit met others in the database each time that it was tried."""
+
+    code = "data.contended"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 
