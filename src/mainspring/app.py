@@ -92,8 +92,10 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return None if route.deadline is None or route.in_place else bound(route.deadline)
 
 
-def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
-    return transact(app.database) if needs.unit else None
+def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    # What is behind a socket or a mount may have answered already.
+    attempts = route.attempts if route.kind == "http" else 1
+    return transact(app.database, attempts=attempts) if needs.unit else None
 
 
 def _identify(app: App, route: Route, needs: Needs) -> Layer | None:

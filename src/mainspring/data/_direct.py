@@ -158,9 +158,7 @@ class Direct(AsyncSession):
             # A value that its column's type refuses.
             raise _wrapped(backend.engine, plan.sql, values, exc) from exc
         if _observed.listening():
-            _observed.told(
-                _observed.Statement(sql, self.sync_session, parameters=len(arguments))
-            )
+            _observed.told(_observed.Statement(sql, self.sync_session, parameters=len(arguments)))
         return plan, sql, arguments
 
     def _failure(self, link: Link, sql: str, arguments: Any, exc: Exception) -> Exception:

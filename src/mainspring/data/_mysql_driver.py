@@ -24,9 +24,7 @@ class AsyncmyDriver:
     ) -> Answer | None:
         del raw, plan, sql, arguments
 
-    async def send(
-        self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
-    ) -> Answer:
+    async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         connection = raw.driver_connection
         try:
             async with raw._execute_mutex:  # noqa: SLF001  # the adapter's own order of statements
@@ -37,7 +35,7 @@ class AsyncmyDriver:
                     rows = cursor.fetchall() if plan.gives_rows else ()
                     _learn(plan, cursor)
                     return await rows if plan.gives_rows else (), cursor.rowcount
-        except Exception as exc:  # noqa: BLE001  # the adapter knows which are the DB-API's
+        except Exception as exc:  # the adapter knows which are the DB-API's
             raw._handle_exception(exc)  # noqa: SLF001  # and translates them
             raise
 
@@ -50,7 +48,7 @@ class AsyncmyDriver:
                 _learn(plan, cursor)
                 while rows := await cursor.fetchmany(size):
                     yield rows
-        except Exception as exc:  # noqa: BLE001  # as above
+        except Exception as exc:  # as above
             raw._handle_exception(exc)  # noqa: SLF001  # as above
             raise
 

@@ -22,9 +22,7 @@ class AsyncpgDriver:
     ) -> Answer | None:
         del raw, plan, sql, arguments
 
-    async def send(
-        self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
-    ) -> Answer:
+    async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         try:
             async with raw._execute_mutex:  # noqa: SLF001  # the adapter's own order of statements
                 prepared = await self._prepared(raw, plan, sql, transaction=not plan.only_reads)
@@ -48,7 +46,7 @@ class AsyncpgDriver:
             self._refuse(raw, exc)
 
     def cut(self, raw: Any) -> None:
-        """asyncpg asks the server to stop by itself."""
+        """Asyncpg asks the server to stop by itself."""
 
     async def commit(self, raw: Any) -> None:
         await self._end(raw, raw._transaction and raw._transaction.commit)  # noqa: SLF001  # the adapter's
@@ -70,7 +68,8 @@ class AsyncpgDriver:
                 raw.autocommit = False
             await raw._start_transaction()  # noqa: SLF001  # which does nothing in autocommit
         prepared, columns = await raw._prepare(  # noqa: SLF001  # its cache is shared
-            sql, self._dialect._invalidate_schema_cache_asof  # noqa: SLF001  # after a migration
+            sql,
+            self._dialect._invalidate_schema_cache_asof,  # noqa: SLF001  # after a migration
         )
         if not plan.knows_rows:
             plan.decoder([column.type.oid for column in columns])
