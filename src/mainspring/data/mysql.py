@@ -32,8 +32,12 @@ _BURY_SECONDS = 2.0
 # rows for every range that it updates, which is where deadlocks come from.
 _ISOLATION = "READ COMMITTED"
 
-# Strict mode makes a value that does not fit an error instead of a cut value.
-_ON_CONNECT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+# Strict mode makes a value that does not fit an error instead of a cut value. The ceilings of
+# the waits for rows and tables are in seconds; docs/why/timeouts.md says why they are constants.
+_ON_CONNECT = (
+    "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'),"
+    " innodb_lock_wait_timeout = 30, lock_wait_timeout = 30"
+)
 
 
 # Text compares by code point, as on SQLite, and not as the server happens to be set up.

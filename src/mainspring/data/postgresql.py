@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 _PREPARED_STATEMENTS = 500
+# docs/why/timeouts.md says why these are constants of a connection.
+SERVER_SETTINGS = {
+    "application_name": "mainspring",
+    "timezone": "UTC",
+    # Compiling a short query costs more than running it.
+    "jit": "off",
+    "lock_timeout": "30s",
+    # Stop working for a process that has died; since PostgreSQL 14.
+    "client_connection_check_interval": "5s",
+}
 
 
 class PostgreSQL:
@@ -49,12 +59,7 @@ class PostgreSQL:
                 "prepared_statement_cache_size": _PREPARED_STATEMENTS,
                 # asyncpg's own cache would hold every statement a second time.
                 "statement_cache_size": 0,
-                "server_settings": {
-                    "application_name": "mainspring",
-                    "timezone": "UTC",
-                    # Compiling a short query costs more than running it.
-                    "jit": "off",
-                },
+                "server_settings": SERVER_SETTINGS,
             },
         ).sync_engine
         self._lent: set[Any] = self._engine.dialect.lent  # type: ignore[attr-defined]

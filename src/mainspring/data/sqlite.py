@@ -48,6 +48,7 @@ class Sqlite:
         self.driver = SqliteDriver()
         self.plans = Plans()
         parsed = make_url(url)
+        self._url = url
         self.path, self._folder = _place(parsed)
         # A database that ends with the process has nothing to save from a power cut.
         synchronous = "off" if self._folder else _synchronous(parsed)
@@ -73,6 +74,11 @@ class Sqlite:
     @property
     def engine(self) -> Engine:
         return self._engine
+
+    @property
+    def sibling_url(self) -> str:
+        """What opens the same file; the database that ends with the process has one too."""
+        return self._url if self._folder is None else f"sqlite:///{self.path}"
 
     async def open(self) -> Link:
         until = time.monotonic() + (limit := bound(self._lane.limit))
