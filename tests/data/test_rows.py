@@ -31,7 +31,7 @@ def _app(url: str) -> App:
         return by_email(email=email)
 
     @app.get("/maybe/{email}", allow=anyone)
-    async def maybe(email: str) -> Found | None | Rows:
+    async def maybe(email: str) -> Found | Rows | None:
         return select(Customer).where(Customer.email == email)
 
     @app.get("/all", allow=anyone)

@@ -28,9 +28,7 @@ class Driver(Protocol):
         """The answer without any waiting; None if it takes waiting, and nothing was done."""
         ...
 
-    async def send(
-        self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
-    ) -> Answer:
+    async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         """The answer."""
         ...
 

@@ -27,10 +27,9 @@ class AsyncmyDriver:
         self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
     ) -> Answer | None:
         del raw, plan, sql, arguments
+        return None
 
-    async def send(
-        self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
-    ) -> Answer:
+    async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         connection = raw.driver_connection
         try:
             async with raw._execute_mutex:  # noqa: SLF001  # the adapter's own order of statements
@@ -38,10 +37,10 @@ class AsyncmyDriver:
                     await begin(connection)
                 async with connection.cursor() as cursor:
                     await cursor.execute(sql, arguments)
-                    rows = cursor.fetchall() if plan.gives_rows else ()
                     _learn(plan, cursor)
-                    return await rows if plan.gives_rows else (), cursor.rowcount
-        except Exception as exc:  # noqa: BLE001  # the adapter knows which are the DB-API's
+                    rows = await cursor.fetchall() if plan.gives_rows else ()
+                    return rows, cursor.rowcount
+        except Exception as exc:  # the adapter knows which are the DB-API's
             raw._handle_exception(exc)  # noqa: SLF001  # and translates them
             raise
 
@@ -63,7 +62,7 @@ class AsyncmyDriver:
                 finally:
                     if not transport.is_reading():
                         transport.resume_reading()
-        except Exception as exc:  # noqa: BLE001  # the adapter knows which are the DB-API's
+        except Exception as exc:  # the adapter knows which are the DB-API's
             raw._handle_exception(exc)  # noqa: SLF001  # and translates them
             raise
 

@@ -84,7 +84,7 @@ def listen(listener: Listener) -> Callable[[], None]:
     return stop
 
 
-def _heard(  # noqa: PLR0913, PLR0917  # the event's parameters
+def _heard(  # the event's parameters
     connection: Any,
     _cursor: Any,
     text: str,
