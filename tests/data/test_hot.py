@@ -466,7 +466,7 @@ class TestMistakes:
             (select(Customer.id, Customer.email), Found, "nothing is selected for Found.name"),
             (select(Sparse.id, Sparse.text.label("email"), Sparse.short.label("name")), Found,
              "may be NULL"),
-            (select(Customer.id, Order.id, Customer.email, Customer.name), Found, "'id_1' has no field"),
+            (select(Customer.id, Order.id, Customer.email, Customer.name), Found, "'id_1' has"),
         ],
         ids=["entities", "no field", "no column", "null", "twice"],
     )  # fmt: skip

@@ -37,7 +37,11 @@ class Direct(AsyncSession):
     """
 
     _unit: UnitOfWork
-    is_loaded: bool
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether anything but hot statements was asked of it."""
+        return "sync_session" in self.__dict__
 
     @overload
     async def all(self, query: Hot[T] | Bound[T], /, **values: Any) -> list[T]: ...
@@ -93,7 +97,7 @@ class Direct(AsyncSession):
         Until the iteration has ended the unit can send nothing else on MySQL and MariaDB.
         """
         link = await self._ready()
-        plan, sql, arguments = self._prepared(link, query, into, values)
+        plan, sql, arguments = self._prepared(query, into, values)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
         try:
             async for rows in chunks:
@@ -113,7 +117,7 @@ class Direct(AsyncSession):
         self, query: Any, into: Any, values: Mapping[str, Any]
     ) -> tuple[Plan[Any], Answer]:
         link = await self._ready()
-        plan, sql, arguments = self._prepared(link, query, into, values)
+        plan, sql, arguments = self._prepared(query, into, values)
         driver = self._unit.backend.driver
         try:
             answer = driver.send_now(link.raw, plan, sql, arguments)
@@ -137,11 +141,11 @@ class Direct(AsyncSession):
                 await self.flush()
             if session.in_nested_transaction():
                 # SQLAlchemy sends SAVEPOINT when the connection is first asked for.
-                await self.connection()
+                _ = await self.connection()
         return self._unit.link or await self._unit.take()
 
     def _prepared(
-        self, link: Link, query: Any, into: Any, values: Mapping[str, Any]
+        self, query: Any, into: Any, values: Mapping[str, Any]
     ) -> tuple[Plan[Any], str, tuple[Any, ...]]:
         backend = self._unit.backend
         dialect = backend.engine.dialect

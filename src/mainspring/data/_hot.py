@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -11,7 +10,6 @@ from typing import (
     TypeAlias,
     TypeVar,
     TypeVarTuple,
-    Unpack,
     overload,
 )
 
@@ -19,13 +17,16 @@ import msgspec
 from sqlalchemy import Executable, Select
 
 from mainspring.data._errors import HotStatementError
-from mainspring.data._plan import Plan
+from mainspring.data._plan import Plan, cache_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
 T = TypeVar("T")
+T2 = TypeVar("T2")
 S = TypeVar("S", bound=msgspec.Struct)
 Ts = TypeVarTuple("Ts")
 
@@ -59,7 +60,7 @@ class Bound(Generic[T]):
         self.values = values
 
 
-Rows: TypeAlias = Select[Unpack[tuple[Any, ...]]] | Bound[Any]
+Rows: TypeAlias = Select[*tuple[Any, ...]] | Bound[Any]
 """What a handler may return in place of the rows: `-> list[NoteOut] | Rows`."""
 
 
@@ -68,7 +69,7 @@ def hot(statement: Executable, into: type[S]) -> Hot[S]: ...
 @overload
 def hot(statement: TypedReturnsRows[T]) -> Hot[T]: ...
 @overload
-def hot(statement: TypedReturnsRows[Unpack[Ts]]) -> Hot[tuple[Unpack[Ts]]]: ...
+def hot(statement: TypedReturnsRows[T, T2, *Ts]) -> Hot[tuple[T, T2, *Ts]]: ...
 @overload
 def hot(statement: Executable) -> Hot[Any]: ...
 def hot(statement: Executable, into: type[Any] | None = None) -> Hot[Any]:
@@ -125,7 +126,7 @@ class Plans:
         """
         if not isinstance(statement, Executable):
             raise HotStatementError(f"{statement!r} is no statement", fix="pass a select(…)")
-        key = statement._generate_cache_key()  # noqa: SLF001  # what SQLAlchemy's own cache uses
+        key = cache_key(statement)
         if key is None:
             return Plan(statement, dialect, into), _NO_VALUES
         known = (key.key, into)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from asyncmy.cursors import SSCursor
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from mainspring.data._driver import Answer, Driver
     from mainspring.data._plan import Plan
+
+
+_WINDOW_BYTES = 256 * 1024
 
 
 class AsyncmyDriver:
@@ -23,6 +27,7 @@ class AsyncmyDriver:
         self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
     ) -> Answer | None:
         del raw, plan, sql, arguments
+        return None
 
     async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         connection = raw.driver_connection
@@ -32,9 +37,9 @@ class AsyncmyDriver:
                     await begin(connection)
                 async with connection.cursor() as cursor:
                     await cursor.execute(sql, arguments)
-                    rows = cursor.fetchall() if plan.gives_rows else ()
                     _learn(plan, cursor)
-                    return await rows if plan.gives_rows else (), cursor.rowcount
+                    rows = await cursor.fetchall() if plan.gives_rows else ()
+                    return rows, cursor.rowcount
         except Exception as exc:  # the adapter knows which are the DB-API's
             raw._handle_exception(exc)  # noqa: SLF001  # and translates them
             raise
@@ -42,14 +47,23 @@ class AsyncmyDriver:
     async def chunks(
         self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...], *, size: int
     ) -> AsyncGenerator[Sequence[Any], None]:
+        connection = raw.driver_connection
         try:
-            async with raw.driver_connection.cursor(SSCursor) as cursor:
+            _narrow(connection)
+            async with connection.cursor(SSCursor) as cursor:
                 await cursor.execute(sql, arguments)
                 _learn(plan, cursor)
-                while rows := await cursor.fetchmany(size):
-                    yield rows
-        except Exception as exc:  # as above
-            raw._handle_exception(exc)  # noqa: SLF001  # as above
+                transport = connection._transport  # noqa: SLF001  # it has no other face
+                try:
+                    while rows := await cursor.fetchmany(size):
+                        transport.pause_reading()
+                        yield rows
+                        transport.resume_reading()
+                finally:
+                    if not transport.is_reading():
+                        transport.resume_reading()
+        except Exception as exc:  # the adapter knows which are the DB-API's
+            raw._handle_exception(exc)  # noqa: SLF001  # and translates them
             raise
 
     def cut(self, raw: Any) -> None:
@@ -68,6 +82,13 @@ async def begin(connection: Any) -> None:
     """Begin a transaction, unless there is one."""
     if connection.get_autocommit() and not connection.get_transaction_status():
         await connection.begin()
+
+
+def _narrow(connection: Any) -> None:
+    # The server sends all rows at once and asyncmy keeps all that has arrived, so that what
+    # may arrive has to be bounded: by pauses between chunks, and in the kernel.
+    found = connection._transport.get_extra_info("socket")  # noqa: SLF001  # it has no other face
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW_BYTES)
 
 
 def _learn(plan: Plan[Any], cursor: Any) -> None:

@@ -1,4 +1,4 @@
-"""A statement compiled once: its text, how arguments become the driver's, how rows become values."""
+"""A statement compiled once: its text, its arguments, and what its rows become."""
 
 from __future__ import annotations
 
@@ -227,6 +227,11 @@ def _has_outer_join(statement: Any) -> bool:
     return False
 
 
+def cache_key(statement: Any) -> Any:
+    """What is the same for all statements that differ in nothing but values; None if unknown."""
+    return statement._generate_cache_key()  # noqa: SLF001  # what SQLAlchemy's own cache uses
+
+
 def _compiled(
     statement: Any, dialect: Dialect, columns: Iterable[str] | None, *, keyed: bool
 ) -> Any:
@@ -234,7 +239,7 @@ def _compiled(
     if columns is not None:
         options["column_keys"] = [*columns]
     if keyed:
-        options["cache_key"] = statement._generate_cache_key()  # noqa: SLF001  # to know its literals again
+        options["cache_key"] = cache_key(statement)  # to know its literals again
     return statement.compile(dialect=dialect, **options)
 
 

@@ -21,17 +21,19 @@ class AsyncpgDriver:
         self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]
     ) -> Answer | None:
         del raw, plan, sql, arguments
+        return None
 
     async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         try:
             async with raw._execute_mutex:  # noqa: SLF001  # the adapter's own order of statements
                 prepared = await self._prepared(raw, plan, sql, transaction=not plan.only_reads)
                 rows = await prepared.fetch(*arguments)
-        except Exception as exc:  # noqa: BLE001  # the adapter knows which are the DB-API's
+                if plan.gives_rows:
+                    return rows, 0
+                return rows, int(prepared.get_statusmsg().rpartition(" ")[2])
+        except Exception as exc:  # the adapter knows which are the DB-API's
             self._refuse(raw, exc)
-        if plan.gives_rows:
-            return rows, 0
-        return rows, int(prepared.get_statusmsg().rpartition(" ")[2])
+            raise
 
     async def chunks(
         self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...], *, size: int
@@ -42,11 +44,12 @@ class AsyncpgDriver:
             cursor = await prepared.cursor(*arguments)
             while rows := await cursor.fetch(size):
                 yield rows
-        except Exception as exc:  # noqa: BLE001  # as above
+        except Exception as exc:  # as above
             self._refuse(raw, exc)
+            raise
 
     def cut(self, raw: Any) -> None:
-        """Asyncpg asks the server to stop by itself."""
+        """Nothing to do: asyncpg asks the server to stop by itself."""
 
     async def commit(self, raw: Any) -> None:
         await self._end(raw, raw._transaction and raw._transaction.commit)  # noqa: SLF001  # the adapter's
@@ -59,8 +62,9 @@ class AsyncpgDriver:
             return
         try:
             await raw._call_and_discard(end)  # noqa: SLF001  # what its own commit does, in a greenlet
-        except Exception as exc:  # noqa: BLE001  # as above
+        except Exception as exc:  # as above
             self._refuse(raw, exc)
+            raise
 
     async def _prepared(self, raw: Any, plan: Plan[Any], sql: str, *, transaction: bool) -> Any:
         if raw._transaction is None:  # noqa: SLF001  # the adapter's

@@ -89,7 +89,7 @@ class _Tables(SQLiteDDLCompiler):
         return text
 
 
-class _Compiler(Noting, SQLiteDialect.statement_compiler):  # type: ignore[name-defined, misc]
+class _Compiler(Noting, SQLiteDialect.statement_compiler):  # type: ignore[valid-type, misc]
     pass
 
 

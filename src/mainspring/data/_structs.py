@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from enum import Enum
 from itertools import starmap
 from operator import itemgetter
 from types import NoneType, UnionType
@@ -173,12 +174,9 @@ def _takes_none(kind: Any) -> bool:
 
 def _is_made(kind: Any) -> bool:
     """Whether a column's value has to be made into the field's type: a struct of JSON, an enum."""
-    if get_origin(kind) in {Union, UnionType}:
-        return any(_is_made(part) for part in get_args(kind))
-    return (
-        isinstance(kind, type)
-        and (issubclass(kind, msgspec.Struct) or hasattr(kind, "__members__"))
-    ) or (get_origin(kind) in {list, dict, tuple, set} and any(map(_is_made, get_args(kind))))
+    if isinstance(kind, type):
+        return issubclass(kind, (msgspec.Struct, Enum))
+    return any(map(_is_made, get_args(kind)))
 
 
 def _conversion(kind: Any) -> Convert:

@@ -345,11 +345,6 @@ class Session(Direct):
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether anything but hot statements was asked of it."""
-        return "sync_session" in self.__dict__
-
-    @property
     def unit(self) -> UnitOfWork:
         """The unit of work that the session belongs to."""
         return self._unit

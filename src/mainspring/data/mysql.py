@@ -168,7 +168,7 @@ class _Tables(MySQLDDLCompiler):
         return given + "".join(missing)
 
 
-class _Compiler(Noting, MySQLDialect_asyncmy.statement_compiler):  # type: ignore[name-defined, misc]
+class _Compiler(Noting, MySQLDialect_asyncmy.statement_compiler):  # type: ignore[valid-type, misc]
     pass
 
 
@@ -208,11 +208,11 @@ class MySQLDialect(MySQLDialect_asyncmy):
 
     def do_commit(self, dbapi_connection: Any) -> None:
         if self._has_transaction(dbapi_connection):
-            super().do_commit(dbapi_connection)
+            super().do_commit(dbapi_connection)  # type: ignore[no-untyped-call]
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         if self._has_transaction(dbapi_connection):
-            super().do_rollback(dbapi_connection)
+            super().do_rollback(dbapi_connection)  # type: ignore[no-untyped-call]
 
     def _has_transaction(self, dbapi_connection: Any) -> bool:
         # In autocommit there is often none, and ending it would be a round trip for nothing.
@@ -231,7 +231,7 @@ class MySQLDialect(MySQLDialect_asyncmy):
             super().do_terminate(dbapi_connection)
 
 
-class _MariaDBCompiler(Noting, _SqlalchemyMariaDBDialect.statement_compiler):  # type: ignore[name-defined, misc]
+class _MariaDBCompiler(Noting, _SqlalchemyMariaDBDialect.statement_compiler):  # type: ignore[valid-type, misc]
     pass
 
 

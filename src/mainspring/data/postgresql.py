@@ -124,7 +124,7 @@ class PostgreSQL:
         self._engine.dispose()
 
 
-class _Compiler(Noting, PGDialect_asyncpg.statement_compiler):  # type: ignore[name-defined, misc]
+class _Compiler(Noting, PGDialect_asyncpg.statement_compiler):  # type: ignore[valid-type, misc]
     pass
 
 
@@ -163,7 +163,9 @@ class PostgreSQLDialect(PGDialect_asyncpg):
         self, cursor: Any, statement: str, parameters: Any, context: Any = None
     ) -> None:
         _begin(cursor, context)
-        super().do_executemany(cursor, statement, parameters, context)
+        super().do_executemany(  # type: ignore[no-untyped-call]
+            cursor, statement, parameters, context
+        )
 
     def do_terminate(self, dbapi_connection: Any) -> None:
         # After a cancelled statement. Closing takes round trips, and the cancelled task
