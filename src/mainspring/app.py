@@ -206,6 +206,11 @@ class App(Router):
         return self._journal
 
     @property
+    def journals(self) -> bool:
+        """Whether there is a journal: something in the application has effects."""
+        return self._journal is not None
+
+    @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
         if self._mail is None:
