@@ -33,7 +33,7 @@ from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.origin import Origins
 from mainspring.http.layers.permit import identify, permit
-from mainspring.http.layers.protect import PROTECTIVE, Hosts, Protection
+from mainspring.http.layers.protect import FOR_DATA, PROTECTIVE, Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
 from mainspring.security import Cors
@@ -293,7 +293,8 @@ class App(Router):
         self._provide_data()
         settings = self.settings
         cross_origin = self._cross_origin()
-        protection = Protection((*PROTECTIVE, *(cross_origin.constant if cross_origin else ())))
+        constant = cross_origin.constant if cross_origin else ()
+        protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
@@ -302,7 +303,7 @@ class App(Router):
             steps=tuple(_step(self, decide) for decide in PIPELINE),
             deadline=settings.deadline,
             body_limit_bytes=settings.body_limit_bytes,
-            common=protection.headers,
+            common=(*FOR_DATA, *constant),
             vary=("accept-encoding", *(cross_origin.vary if cross_origin else ())),
             pages=self._pages,
         )
@@ -447,7 +448,10 @@ class App(Router):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application."""
-        await _asgi.answer(self, scope, receive, send)
+        if scope["type"] == "http":
+            await _asgi.answer(self.core, scope, receive, send)
+        else:
+            await _asgi.connect(self, scope, receive, send)
 
 
 def _step(

@@ -9,6 +9,8 @@ from mainspring.backends import Backends
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from mainspring.data._driver import Driver
+    from mainspring.data._hot import Plans
     from mainspring.data._link import Link
     from mainspring.data._retry import Retry
 
@@ -30,6 +32,8 @@ class Backend(Protocol):
     pool_size: int
     one_writer: bool
     """Whether writing units have to wait for each other."""
+    driver: Driver
+    plans: Plans
 
     @property
     def engine(self) -> Engine: ...

@@ -48,6 +48,7 @@ class Database:
     def __init__(
         self, url: str, *, pool_size: int | None = None, checkout: timedelta = CHECKOUT
     ) -> None:
+        self._url = url
         self._backend = BACKENDS.load(url)(url)
         self._connections = _connections(
             self._backend, size=pool_size or self._backend.pool_size, checkout=checkout
@@ -57,6 +58,15 @@ class Database:
     def engine(self) -> Engine:
         """SQLAlchemy's engine, which opens a connection of its own for every use."""
         return self._backend.engine
+
+    @property
+    def sibling_url(self) -> str:
+        """What opens the same database once more, for another thread with a loop of its own.
+
+        It is the URL, except for a SQLite database without a file, which has a path all the
+        same.
+        """
+        return getattr(self._backend, "sibling_url", self._url)
 
     @property
     def pool(self) -> Connections:

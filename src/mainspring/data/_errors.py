@@ -53,6 +53,12 @@ class Contended(MainspringError):
     code = "data.contended"
 
 
+class HotStatementError(ConfigError):
+    """A hot statement and its struct, its parameters or its values do not fit."""
+
+    code = "data.hot-statement"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

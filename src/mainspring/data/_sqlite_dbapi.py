@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only
 
 from mainspring.data._sqlite_attempt import Attempt, granted, outdated
@@ -126,6 +127,11 @@ class Connection(AdaptedConnection):
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._connection is not None and self._connection.in_transaction
+
+    @property
+    def holds_lane(self) -> bool:
+        """Whether other writers wait for it."""
+        return self._holds_lane
 
     def begin_now(self) -> bool:
         """Begin if that takes no waiting."""
@@ -242,6 +248,21 @@ class Connection(AdaptedConnection):
         until = time.monotonic() + (limit := bound(self._lane.limit))
         await_only(ask_until(attempt, until=until, limit=limit))
         return attempt.result
+
+    def read_now(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        """The rows of a statement that only reads, outside of SQLAlchemy's greenlet.
+
+        None if it would have to wait, or is too long to hold the loop: then it has to be run
+        in the greenlet, where it can.
+        """
+        slices = self._slices
+        slices.cuts = True
+        try:
+            return self.run(sql, parameters).fetchall()
+        except (MissingGreenlet, apsw.InterruptError):
+            return None
+        finally:
+            slices.cuts = False
 
     def _run_write(self, sql: str, parameters: Sequence[Any]) -> apsw.Cursor:
         """The first write of a transaction that began as a reading one."""

@@ -34,17 +34,20 @@ class Slices:
     """The progress handler of one connection.
 
     Attributes:
+        cuts: a statement that is too long and cannot be suspended is ended, since whoever
+            sent it will send it again where it can be.
         suspended: a statement waits for its next slice. Until it ends nothing else may be
             done with the connection.
         urgent: others wait for the statement's transaction, so it does not step back for them.
     """
 
-    __slots__ = ("_left", "_resumed", "_turn", "suspended", "urgent")
+    __slots__ = ("_left", "_resumed", "_turn", "cuts", "suspended", "urgent")
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._resumed = 0.0
         self._left: apsw.Connection | None = None
+        self.cuts = False
         self.suspended = False
         self.urgent = False
 
@@ -54,8 +57,10 @@ class Slices:
         if self._resumed > began:  # nothing else has begun since, so it is the same statement
             began, limit = self._resumed, _SLICE
         now = time.monotonic()
-        if now - began < limit or not in_greenlet():
+        if now - began < limit:
             return False
+        if not in_greenlet():
+            return self.cuts
         self._suspend(now)
         return self._left is not None
 

@@ -236,23 +236,28 @@ def parse_query(raw: bytes, *, limit: int = QUERY_PARAMETERS_LIMIT) -> dict[str,
     Source: WHATWG URL, section 5.1 (application/x-www-form-urlencoded parsing).
     """
     found: dict[str, list[str]] = {}
-    if not raw:
-        return found
+    if raw:
+        for name, _, value in query_pairs(raw, limit=limit):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def query_pairs(raw: bytes, *, limit: int = QUERY_PARAMETERS_LIMIT) -> list[tuple[str, str, str]]:
+    """The same as name, equals sign and value, in the order in which they were sent.
+
+    Raises:
+        BadRequest: as above.
+    """
     if raw.count(b"&") >= limit:
         raise BadRequest(f"more than {limit} parameters")
     try:
-        text = raw.decode("ascii") if raw.isascii() else raw.decode()
-        decode = "%" in text or "+" in text
-        for pair in text.split("&"):
-            if not pair:
-                continue
-            name, _, value = pair.partition("=")
-            if decode:
-                name, value = _unquote(name), _unquote(value)
-            found.setdefault(name, []).append(value)
+        text = raw.decode()
+        pairs = [pair.partition("=") for pair in text.split("&") if pair]
+        if "%" in text or "+" in text:
+            return [(_unquote(name), equals, _unquote(value)) for name, equals, value in pairs]
     except UnicodeDecodeError:
         raise BadRequest("the parameters are not UTF-8") from None
-    return found
+    return pairs
 
 
 def _unquote(text: str) -> str:

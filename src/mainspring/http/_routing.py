@@ -136,6 +136,7 @@ class Route:
         deprecated: said to be so in the API description.
         body: what reads the body; None for a route without one.
         in_place: it never waits, so that a server may run it without a task.
+        now: the same as `answer`, at once, if it is in place and the body is all here.
     """
 
     methods: frozenset[str]
@@ -161,6 +162,7 @@ class Route:
     answer: Handler = field(default=None, repr=False)  # type: ignore[assignment]  # set by compile, before any request
     body: FormBody | StructuredBody | None = None
     in_place: bool = False
+    now: Callable[[Request], Response] = field(default=None, repr=False)  # type: ignore[assignment]  # set with `in_place`
     json_headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @property

@@ -21,6 +21,7 @@ import msgspec
 
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._routing import RouteError
+from mainspring.http._rows import without_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container
@@ -66,10 +67,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A handler's parameters and what it returns; `Any` if it does not say."""
+    """A handler's parameters and what it returns; `Any` if it does not say.
+
+    Attributes:
+        rows: it may return a statement, whose rows are of the type.
+    """
 
     parameters: tuple[Parameter, ...]
     returns: Any
+    rows: bool = False
 
     def of(self, source: Source) -> list[Parameter]:
         """The parameters of one source, in order."""
@@ -95,7 +101,7 @@ def read_signature(
         _parameter(endpoint, raw, hints.get(raw.name, str), captured, provided)
         for raw in inspect.signature(endpoint).parameters.values()
     )
-    signature = Signature(parameters, hints.get("return", Any))
+    signature = Signature(parameters, *without_rows(hints.get("return", Any)))
     missing = set(captured) - {parameter.name for parameter in signature.of("path")}
     if missing:
         raise RouteError(
