@@ -17,6 +17,12 @@ class DatabaseUrlError(ConfigError):
     code = "data.url"
 
 
+class SqliteTooOld(ConfigError):
+    """The SQLite in the process can lose commits when several connections use one file."""
+
+    code = "data.sqlite-too-old"
+
+
 class RowNotFound(MainspringError):
     """There is no row like the one that was asked for."""
 
