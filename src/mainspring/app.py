@@ -51,15 +51,18 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+    from types import ModuleType
 
     from mainspring.auth import JwtProof, Proof, User
     from mainspring.data import Database
+    from mainspring.data._journal import Journal
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
     from mainspring.http._jinja import Templates
     from mainspring.http._pipeline import Layer
     from mainspring.http._response import Response
     from mainspring.http._routing import Route
+    from mainspring.mail import Post
     from mainspring.settings import Settings
 
 T = TypeVar("T")
@@ -92,8 +95,10 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return None if route.deadline is None or route.in_place else bound(route.deadline)
 
 
-def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
-    return transact(app.database) if needs.unit else None
+def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    # What is behind a socket or a mount may have answered already.
+    attempts = route.attempts if route.kind == "http" else 1
+    return transact(app.database, attempts=attempts) if needs.unit else None
 
 
 def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
@@ -168,6 +173,8 @@ class App(Router):
         self._cors = cors
         self._static_files: list[StaticFiles] = []
         self._database: Database | None = None
+        self._journal: Journal | None = None
+        self._mail: Post | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
         self.template_globals: dict[str, Any] = {}
         self._pages: Templates | None = None
@@ -191,6 +198,27 @@ class App(Router):
             database: Database = data.Database(self.settings.database_url)
             self._database = database
         return self._database
+
+    @property
+    def journal(self) -> Journal:
+        """What makes effects happen after the commit; used before the start, it starts too."""
+        if self._journal is None:
+            journal: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = journal
+        return self._journal
+
+    @property
+    def journals(self) -> bool:
+        """Whether there is a journal: something in the application has effects."""
+        return self._journal is not None
+
+    @property
+    def mail(self) -> Post:
+        """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
+        if self._mail is None:
+            opened = import_module("mainspring.http._mail").post
+            self._mail = opened(self.journal, self.database, self.settings)
+        return self._mail
 
     def provide(
         self,
@@ -290,10 +318,13 @@ class App(Router):
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
+        mail = self._provide_mail()
         cross_origin = self._cross_origin()
         constant = cross_origin.constant if cross_origin else ()
         protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
+        if mail is not None:
+            docs += mail.mailbox_routes(lambda: self.mail, debug=settings.debug)
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -321,6 +352,8 @@ class App(Router):
             sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
+        if mail is not None and mail.is_asked_for(self._core.declared):
+            _ = self.mail  # now, so that a mistake in MAIL_URL stops the start
         return self._core
 
     def _with_files(self, route: Route) -> Route:
@@ -379,6 +412,14 @@ class App(Router):
             self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
 
+    def _provide_mail(self) -> ModuleType | None:
+        # As with data: whoever has not imported it cannot ask for it.
+        if "mainspring.mail" not in sys.modules:
+            return None
+        mail = import_module("mainspring.http._mail")
+        self.providers |= mail.providers(lambda: self.mail)
+        return mail
+
     def _provide_accounts(self) -> None:
         # The same holds for users, except that a policy or an argument can ask for them too.
         if not (
@@ -423,6 +464,8 @@ class App(Router):
             stack.push_async_callback(self._close_database)
             stack.push_async_callback(self.services.close)
             await self.services.open()
+            if self._journal is not None and self.settings.relay:
+                await stack.enter_async_context(self._journal)
             for mounted in {route.endpoint for route in self.routes}:
                 if isinstance(mounted, Mounted):
                     await stack.enter_async_context(mounted.running())
@@ -436,6 +479,9 @@ class App(Router):
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.
+        post, self._mail, self._journal = self._mail, None, None
+        if post is not None:
+            await post.transport.close()
         database, self._database, self._core = self._database, None, None
         if database is not None:
             await database.close()

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Mapped, joinedload, relationship, selectinload
 
 from mainspring.data._database import Database
 from mainspring.data._errors import (
+    Contended,
     DatabaseUnavailable,
     DatabaseUrlError,
     HotStatementError,
@@ -18,10 +19,12 @@ from mainspring.data._errors import (
 )
 from mainspring.data._hot import Bound, Hot, Rows, hot
 from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_now
+from mainspring.data._retry import Retry
 from mainspring.data._unit import Session, UnitOfWork
 
 __all__ = [
     "Bound",
+    "Contended",
     "Database",
     "DatabaseUnavailable",
     "DatabaseUrlError",
@@ -32,6 +35,7 @@ __all__ = [
     "Model",
     "ModelError",
     "PoolExhausted",
+    "Retry",
     "RowNotFound",
     "Rows",
     "Session",

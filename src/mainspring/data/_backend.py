@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainspring.data._driver import Driver
     from mainspring.data._hot import Plans
     from mainspring.data._link import Link
+    from mainspring.data._retry import Retry
 
 
 class Backend(Protocol):
@@ -23,6 +24,8 @@ class Backend(Protocol):
     - `is_open` and `is_clean` do no I/O.
     - `bury` ends within seconds, closes the connection, and stops what the server is still
       doing for it.
+    - `retry` is pure, and names a reason only if the database has undone the transaction or
+      can undo it whole.
     - `begin` returns with the transaction begun, or leaves everything as it was.
     """
 
@@ -45,6 +48,10 @@ class Backend(Protocol):
 
     async def begin(self, raw: Any, *, write: bool) -> None: ...
     async def bury(self, raw: Any) -> None: ...
+    def retry(self, error: BaseException) -> Retry | None:
+        """Why a unit that ended with the error may be done again; None if that is in vain."""
+        ...
+
     async def close(self) -> None: ...
 
 

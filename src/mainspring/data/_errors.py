@@ -53,6 +53,12 @@ class HotStatementError(ConfigError):
     code = "data.hot-statement"
 
 
+class Contended(MainspringError):
+    """A unit met others in the database each time that it was tried."""
+
+    code = "data.contended"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

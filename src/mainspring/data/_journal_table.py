@@ -214,7 +214,7 @@ async def rescue(session: Session, *, prefix: str) -> int:
     return found
 
 
-async def counts(session: Session) -> list[Row[Any]]:
+async def counts(session: Session) -> Sequence[Row[Any]]:
     """Kind, state, how many, and the age of the oldest in milliseconds."""
     found = await session.execute(
         select(
@@ -226,12 +226,12 @@ async def counts(session: Session) -> list[Row[Any]]:
         .group_by(_J.kind, _J.state)
         .order_by(_J.kind, _J.state)
     )
-    return list(found.all())
+    return found.all()
 
 
 async def listed(
     session: Session, *, state: int | None = None, kind: str | None = None, limit: int
-) -> list[Row[Any]]:
+) -> Sequence[Row[Any]]:
     """Rows without their payloads, the oldest first."""
     wanted = [_J.state == state] if state is not None else []
     wanted += [_J.kind == kind] if kind is not None else []
@@ -242,7 +242,7 @@ async def listed(
             (_J.due_at - server_now()).label("due_in_ms"),
         ).where(*wanted).order_by(_J.id).limit(limit)
     )  # fmt: skip
-    return list(found.all())
+    return found.all()
 
 
 async def revive(session: Session, ids: Collection[int], kind: str | None) -> int:

@@ -43,11 +43,25 @@ class UnitOfWork:
     statement. Whoever made the unit ends it with `commit` or `rollback`, also when it was
     cancelled: the connection then goes back clean or is thrown away.
 
+    Attributes:
+        write: whether it may write.
+        kept: whether something of it has been committed.
+
     As a context manager it gives the session, commits at the end, and rolls back if the block
     raised or was cancelled.
     """
 
-    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "_taking", "write")
+    __slots__ = (
+        "_backend",
+        "_ended",
+        "_hooks",
+        "_link",
+        "_pool",
+        "_session",
+        "_taking",
+        "kept",
+        "write",
+    )
 
     def __init__(self, backend: Backend, pool: Pool, *, write: bool) -> None:
         self._backend = backend
@@ -58,6 +72,7 @@ class UnitOfWork:
         self._hooks: Hooks | None = None
         self._ended = False
         self._taking: asyncio.Lock | None = None
+        self.kept = False
 
     @property
     def session(self) -> Session:
@@ -191,6 +206,7 @@ class UnitOfWork:
             except BaseException:
                 await self._undo(link)
                 raise
+            self.kept = True
             self._release(link)
         hooks, self._hooks = self._hooks, None
         if hooks is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as _SqlalchemyMariaDBDialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
@@ -18,6 +19,7 @@ from mainspring.data._effects import Noting, needs_transaction
 from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
 from mainspring.data._mysql_driver import AsyncmyDriver, begin
+from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -39,6 +41,13 @@ _ON_CONNECT = (
     " innodb_lock_wait_timeout = 30, lock_wait_timeout = 30"
 )
 
+_NO_SAVEPOINT = 1305
+_BY_NUMBER: dict[object, Retry] = {
+    1213: Retry.DEADLOCK,
+    1020: Retry.CONFLICT,  # MariaDB with innodb_snapshot_isolation: the row has changed
+    1412: Retry.STALE,  # the table has another definition than when the transaction began
+    1615: Retry.STALE,
+}
 
 # Text compares by code point, as on SQLite, and not as the server happens to be set up.
 _TABLE_OPTIONS = (("ENGINE", "InnoDB"), ("CHARSET", "utf8mb4"), ("COLLATE", "utf8mb4_bin"))
@@ -123,8 +132,28 @@ class MySQL:
         finally:
             killer.close()
 
+    def retry(self, error: BaseException) -> Retry | None:
+        return retry(error)
+
     async def close(self) -> None:
         self._engine.dispose()
+
+
+def retry(error: BaseException | None) -> Retry | None:
+    """Why a unit may be done again; of the driver's errors, and of SQLAlchemy's around them.
+
+    Source: MariaDB, "Error Codes"; MySQL, "Server Error Message Reference".
+    """
+    # A deadlock has undone the transaction with its savepoints, and going back to one of them
+    # is what failed on the way out.
+    while (number := _number(error)) == _NO_SAVEPOINT and error is not None:
+        error = error.__context__
+    return _BY_NUMBER.get(number)
+
+
+def _number(error: BaseException | None) -> object:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return cause.args[0] if isinstance(cause, asyncmy.errors.MySQLError) and cause.args else None
 
 
 class _Tables(MySQLDDLCompiler):

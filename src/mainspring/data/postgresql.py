@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from asyncpg.exceptions import (  # type: ignore[import-untyped]  # it ships none
+    InvalidCachedStatementError,
+    OutdatedSchemaCacheError,
+)
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mainspring.data._effects import Noting, needs_transaction
 from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
 from mainspring.data._postgresql_driver import AsyncpgDriver
+from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
@@ -32,6 +39,14 @@ SERVER_SETTINGS = {
     # Stop working for a process that has died; since PostgreSQL 14.
     "client_connection_check_interval": "5s",
 }
+
+_BY_STATE = {"40001": Retry.CONFLICT, "40P01": Retry.DEADLOCK}
+
+_serial = count()
+
+
+def _new_name() -> str:
+    return f"mainspring_{next(_serial)}"
 
 
 class PostgreSQL:
@@ -57,8 +72,10 @@ class PostgreSQL:
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "prepared_statement_cache_size": _PREPARED_STATEMENTS,
-                # asyncpg's own cache would hold every statement a second time.
+                # asyncpg's own cache would hold every statement a second time. Without it only a
+                # statement with a name stays prepared; others are planned anew each time.
                 "statement_cache_size": 0,
+                "prepared_statement_name_func": _new_name,
                 "server_settings": SERVER_SETTINGS,
             },
         ).sync_engine
@@ -100,12 +117,30 @@ class PostgreSQL:
         except TimeoutError:
             return
 
+    def retry(self, error: BaseException) -> Retry | None:
+        return retry(error)
+
     async def close(self) -> None:
         self._engine.dispose()
 
 
 class _Compiler(Noting, PGDialect_asyncpg.statement_compiler):  # type: ignore[valid-type, misc]
     pass
+
+
+def retry(error: BaseException) -> Retry | None:
+    """Why a unit may be done again; of the driver's errors, and of SQLAlchemy's around them.
+
+    Source: PostgreSQL manual, appendix A, class 40; asyncpg, InvalidCachedStatementError.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    for each in (cause, cause.__cause__ if cause is not None else None):
+        if isinstance(each, InvalidCachedStatementError | OutdatedSchemaCacheError):
+            return Retry.STALE
+        reason = _BY_STATE.get(getattr(each, "sqlstate", None) or "")
+        if reason is not None:
+            return reason
+    return None
 
 
 class PostgreSQLDialect(PGDialect_asyncpg):

@@ -14,9 +14,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
+from mainspring.data._errors import (
+    DatabaseUnavailable,
+    DatabaseUrlError,
+    SnapshotOutdated,
+    writer_busy,
+)
 from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, to_json
+from mainspring.data._retry import Retry
 from mainspring.data._sqlite_checkpoint import Checkpoint
 from mainspring.data._sqlite_driver import SqliteDriver
 from mainspring.data._sqlite_lane import WriterLane, bound, pause
@@ -109,6 +115,9 @@ class Sqlite:
     async def begin(self, raw: Connection, *, write: bool) -> None:
         raw.writes = write
         await raw.begin_in_line()
+
+    def retry(self, error: BaseException) -> Retry | None:
+        return Retry.OUTDATED if isinstance(error, SnapshotOutdated) else None
 
     async def bury(self, raw: Connection) -> None:
         raw.close()
