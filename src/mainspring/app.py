@@ -33,7 +33,7 @@ from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.origin import Origins
 from mainspring.http.layers.permit import identify, permit
-from mainspring.http.layers.protect import PROTECTIVE, Hosts, Protection
+from mainspring.http.layers.protect import FOR_DATA, PROTECTIVE, Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
 from mainspring.security import Cors
@@ -95,8 +95,10 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return None if route.deadline is None or route.in_place else bound(route.deadline)
 
 
-def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
-    return transact(app.database) if needs.unit else None
+def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    # What is behind a socket or a mount may have answered already.
+    attempts = route.attempts if route.kind == "http" else 1
+    return transact(app.database, attempts=attempts) if needs.unit else None
 
 
 def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
@@ -318,7 +320,8 @@ class App(Router):
         settings = self.settings
         mail = self._provide_mail()
         cross_origin = self._cross_origin()
-        protection = Protection((*PROTECTIVE, *(cross_origin.constant if cross_origin else ())))
+        constant = cross_origin.constant if cross_origin else ()
+        protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
         if mail is not None:
             docs += mail.mailbox_routes(lambda: self.mail, debug=settings.debug)
@@ -329,7 +332,7 @@ class App(Router):
             steps=tuple(_step(self, decide) for decide in PIPELINE),
             deadline=settings.deadline,
             body_limit_bytes=settings.body_limit_bytes,
-            common=protection.headers,
+            common=(*FOR_DATA, *constant),
             vary=("accept-encoding", *(cross_origin.vary if cross_origin else ())),
             pages=self._pages,
         )
@@ -489,7 +492,10 @@ class App(Router):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application."""
-        await _asgi.answer(self, scope, receive, send)
+        if scope["type"] == "http":
+            await _asgi.answer(self.core, scope, receive, send)
+        else:
+            await _asgi.connect(self, scope, receive, send)
 
 
 def _step(

@@ -1,13 +1,15 @@
 """Data: models, databases by URL, and the unit of work that reads and writes them."""
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, joinedload, relationship, selectinload
 
 from mainspring.data._database import Database
 from mainspring.data._errors import (
+    Contended,
     DatabaseUnavailable,
     DatabaseUrlError,
+    HotStatementError,
     ModelError,
     PoolExhausted,
     RowNotFound,
@@ -15,30 +17,40 @@ from mainspring.data._errors import (
     UnitEnded,
     WriterBusy,
 )
+from mainspring.data._hot import Bound, Hot, Rows, hot
 from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_now
+from mainspring.data._retry import Retry
 from mainspring.data._unit import Session, UnitOfWork
 
 __all__ = [
+    "Bound",
+    "Contended",
     "Database",
     "DatabaseUnavailable",
     "DatabaseUrlError",
+    "Hot",
+    "HotStatementError",
     "IntegrityError",
     "Mapped",
     "Model",
     "ModelError",
     "PoolExhausted",
+    "Retry",
     "RowNotFound",
+    "Rows",
     "Session",
     "SnapshotOutdated",
     "Timestamped",
     "UnitEnded",
     "UnitOfWork",
     "WriterBusy",
+    "bindparam",
     "column",
     "delete",
     "exists",
     "foreign_key",
     "func",
+    "hot",
     "insert",
     "joinedload",
     "relationship",

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from mainspring import telemetry
+from mainspring.data._direct import Direct
 from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hooks import Hooks
 from mainspring.data._uninterrupted import Uninterrupted
@@ -42,11 +43,25 @@ class UnitOfWork:
     statement. Whoever made the unit ends it with `commit` or `rollback`, also when it was
     cancelled: the connection then goes back clean or is thrown away.
 
+    Attributes:
+        write: whether it may write.
+        kept: whether something of it has been committed.
+
     As a context manager it gives the session, commits at the end, and rolls back if the block
     raised or was cancelled.
     """
 
-    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "write")
+    __slots__ = (
+        "_backend",
+        "_ended",
+        "_hooks",
+        "_link",
+        "_pool",
+        "_session",
+        "_taking",
+        "kept",
+        "write",
+    )
 
     def __init__(self, backend: Backend, pool: Pool, *, write: bool) -> None:
         self._backend = backend
@@ -56,6 +71,8 @@ class UnitOfWork:
         self._link: Link | None = None
         self._hooks: Hooks | None = None
         self._ended = False
+        self._taking: asyncio.Lock | None = None
+        self.kept = False
 
     @property
     def session(self) -> Session:
@@ -63,6 +80,31 @@ class UnitOfWork:
         if self._session is None:
             self._session = Session(self)
         return self._session
+
+    @property
+    def backend(self) -> Backend:
+        """The database's."""
+        return self._backend
+
+    @property
+    def link(self) -> Link | None:
+        """The connection, once a statement was sent."""
+        return self._link
+
+    async def take(self) -> Link:
+        """The connection for a statement; taken at the first call."""
+        link = self._link or self._take_now()
+        if link is not None:
+            return link
+        if self._taking is None:
+            self._taking = asyncio.Lock()
+        async with self._taking:  # two statements at once would take two connections
+            return self._link or await self._take()
+
+    def interrupted(self, link: Link) -> None:
+        """A statement was cancelled on the way: the connection is not used again."""
+        self._backend.driver.cut(link.raw)
+        link.connection.invalidate()
 
     @property
     def opened(self) -> bool:
@@ -140,7 +182,7 @@ class UnitOfWork:
         """Roll back, and leave the unit open for another transaction."""
         if self._link is not None:
             await Uninterrupted(self._undo(self._link), grace=_ROLLBACK_LIMIT, bounded=True)
-        elif self._session is not None:
+        elif self._session is not None and self._session.is_loaded:
             self._session.sync_session.close()
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
@@ -157,10 +199,14 @@ class UnitOfWork:
         link, session = self._link, self._session
         if link is not None and session is not None:
             try:
-                await AsyncSession.commit(session)
+                if link.connection.in_transaction():
+                    await AsyncSession.commit(session)
+                else:
+                    await self._backend.driver.commit(link.raw)
             except BaseException:
                 await self._undo(link)
                 raise
+            self.kept = True
             self._release(link)
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
@@ -168,15 +214,19 @@ class UnitOfWork:
 
     async def _flush(self) -> None:
         session = self._session
-        if session is not None and (session.new or session.dirty or session.deleted):
+        if session is None or not session.is_loaded:
+            return
+        if session.new or session.dirty or session.deleted:
             await session.flush()
 
     async def _undo(self, link: Link) -> None:
         clean = False
         try:
-            if self._session is not None:
+            if self._session is not None and self._session.is_loaded:
                 await AsyncSession.close(self._session)
             clean = not link.connection.in_transaction()
+            if clean and not link.connection.invalidated:
+                await self._backend.driver.rollback(link.raw)
         except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001  # see below
             # The time is up or the connection is gone. Either way the database rolls back
             # when it is closed, so for the caller this is a rollback like any other.
@@ -193,9 +243,10 @@ class UnitOfWork:
 
     def _end(self) -> None:
         self._ended = True
-        if self._session is not None and self._session.sync_session.identity_map:
+        session = self._session
+        if session is not None and session.is_loaded and session.sync_session.identity_map:
             # The objects live on without it, and may be added to another session.
-            self._session.sync_session.close()
+            session.sync_session.close()
 
     def _take_now(self) -> Link | None:
         if self._ended:
@@ -272,7 +323,7 @@ def _rolled_back(session: _BoundSession, transaction: orm.SessionTransaction) ->
     session.rolled_back(transaction)
 
 
-class Session(AsyncSession):
+class Session(Direct):
     """SQLAlchemy's `AsyncSession` within a unit of work.
 
     Objects stay readable after the commit. `commit` and `rollback` end the transaction, and
@@ -282,9 +333,16 @@ class Session(AsyncSession):
 
     sync_session_class = _BoundSession
 
-    def __init__(self, unit: UnitOfWork) -> None:
-        super().__init__(expire_on_commit=False, unit=unit)
+    def __init__(self, unit: UnitOfWork) -> None:  # SQLAlchemy's part follows on first use
         self._unit = unit
+
+    def __getattr__(self, name: str) -> Any:
+        # Two attributes that SQLAlchemy's constructor sets. A unit that sends hot statements
+        # only never needs them, and they cost as much as its statements.
+        if name in {"sync_session", "_proxied"}:
+            super().__init__(expire_on_commit=False, unit=self._unit)
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @property
     def unit(self) -> UnitOfWork:

@@ -14,9 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
+from mainspring.data._errors import (
+    DatabaseUnavailable,
+    DatabaseUrlError,
+    SnapshotOutdated,
+    writer_busy,
+)
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, to_json
+from mainspring.data._retry import Retry
 from mainspring.data._sqlite_checkpoint import Checkpoint
+from mainspring.data._sqlite_driver import SqliteDriver
 from mainspring.data._sqlite_lane import WriterLane, bound, pause
 from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
@@ -43,6 +51,8 @@ class Sqlite:
     one_writer = True
 
     def __init__(self, url: str) -> None:
+        self.driver = SqliteDriver()
+        self.plans = Plans()
         parsed = make_url(url)
         self._url = url
         self.path, self._folder = _place(parsed)
@@ -96,7 +106,7 @@ class Sqlite:
         return raw.is_open
 
     def is_clean(self, raw: Connection) -> bool:
-        return not raw.in_transaction
+        return not raw.in_transaction and not raw.holds_lane
 
     def begin_now(self, raw: Connection, *, write: bool) -> bool:
         raw.writes = write
@@ -105,6 +115,9 @@ class Sqlite:
     async def begin(self, raw: Connection, *, write: bool) -> None:
         raw.writes = write
         await raw.begin_in_line()
+
+    def retry(self, error: BaseException) -> Retry | None:
+        return Retry.OUTDATED if isinstance(error, SnapshotOutdated) else None
 
     async def bury(self, raw: Connection) -> None:
         raw.close()

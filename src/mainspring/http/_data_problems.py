@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DataError, DBAPIError
 
 from mainspring.data import (
+    Contended,
     DatabaseUnavailable,
     IntegrityError,
     PoolExhausted,
@@ -43,4 +44,5 @@ TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
     PoolExhausted: _unavailable,
     DatabaseUnavailable: _unavailable,
     WriterBusy: _unavailable,
+    Contended: _unavailable,
 }
