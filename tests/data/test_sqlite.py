@@ -414,3 +414,28 @@ class TestTheLane:
 
         await asyncio.gather(write(), write(), write())
         assert pauses > 0
+
+
+async def test_who_finds_the_file_locked_gets_its_turn_as_soon_as_that_is_over(
+    tmp_path: Path,
+) -> None:
+    """Also where nobody else of the process uses the connection that was tried and given back."""
+    url = f"sqlite:///{tmp_path}/app.db"
+    async with Database(url) as ours, Database(url) as theirs:
+        await ours.on_connection(lambda c: (ShopModel.metadata.create_all(c), c.commit()))
+        async with ours.unit() as db:
+            db.add(Customer(email="first@x"))
+        blocking = theirs.unit()
+        blocking.session.add(Customer(email="blocking@x"))
+        await blocking.session.flush()
+
+        async def write() -> None:
+            async with ours.unit() as db:
+                db.add(Customer(email="waiting@x"))
+
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.05)
+        assert not writing.done()
+        await blocking.commit()
+        async with asyncio.timeout(2):
+            await writing

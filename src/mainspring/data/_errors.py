@@ -71,6 +71,12 @@ class UnitEnded(MainspringError):
     code = "data.unit-ended"
 
 
+class GiveUp(MainspringError):
+    """What an effect of the journal raises when no further attempt can succeed."""
+
+    code = "journal.give-up"
+
+
 def writer_busy(limit: float) -> WriterBusy:
     """What to raise when so many seconds of waiting were in vain."""
     return WriterBusy(
