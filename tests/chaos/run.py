@@ -22,7 +22,6 @@ from tests.chaos.world import ROOT, Capability, Node, Sink, World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.servers import Server
 
 CAPABILITIES: tuple[Callable[[], Capability], ...] = (Transfers,)
 _SERVING = 3

@@ -14,7 +14,8 @@ from sqlalchemy import event, func, select, update
 from mainspring import telemetry
 from mainspring.data import Database
 from mainspring.data import _journal_table as table
-from mainspring.data._journal import GiveUp, Journal, Retry, UnknownEffect
+from mainspring.data._errors import GiveUp
+from mainspring.data._journal import Journal, Retry, UnknownEffect
 from mainspring.data._lease import LEASES, LeaseLost
 
 if TYPE_CHECKING:

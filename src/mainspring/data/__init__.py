@@ -14,6 +14,7 @@ from mainspring.data._errors import (
     PoolExhausted,
     RowNotFound,
     SnapshotOutdated,
+    SqliteTooOld,
     UnitEnded,
     WriterBusy,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Rows",
     "Session",
     "SnapshotOutdated",
+    "SqliteTooOld",
     "Timestamped",
     "UnitEnded",
     "UnitOfWork",
