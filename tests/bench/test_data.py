@@ -50,6 +50,7 @@ def test_a_subject_that_reads_wrong_is_not_measured(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.may_block("the modules of the bench make folders when they are imported")
 async def test_the_handlers_of_the_comparison_answer_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
