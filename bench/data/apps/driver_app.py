@@ -34,15 +34,12 @@ class Application:
                 rows = await connection.fetch(_SOME, LISTED)
             proto.response_bytes(200, _HEADERS, _encode([WorldOut(*row) for row in rows]))
             return
-        try:
-            if not path.startswith("/row/"):
-                raise ValueError(path)
-            number = int(path[5:])
-        except ValueError:
+        number = path.removeprefix("/row/")
+        if not number.isdecimal():
             proto.response_empty(404, [])
             return
         async with self._pool.acquire() as connection:
-            row = await connection.fetchrow(_ONE, number)
+            row = await connection.fetchrow(_ONE, int(number))
         if row is None:
             proto.response_empty(404, [])
         else:

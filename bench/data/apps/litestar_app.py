@@ -41,6 +41,4 @@ async def rows(transaction: AsyncSession) -> list[WorldOut]:
     return [_out(world) for world in await transaction.scalars(statement)]
 
 
-app = Litestar(
-    [row, rows], dependencies={"transaction": provide_transaction}, lifespan=[lifespan]
-)
+app = Litestar([row, rows], dependencies={"transaction": provide_transaction}, lifespan=[lifespan])
