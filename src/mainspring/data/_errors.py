@@ -47,6 +47,12 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class RelationNotLoaded(MainspringError):
+    """A relation was read that is not loaded, where nothing can wait for the database."""
+
+    code = "data.relation-not-loaded"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from mainspring import telemetry
+from mainspring.data import _observed
 from mainspring.data._errors import RowNotFound, UnitEnded
+from mainspring.data._queries import Queries
 from mainspring.data._uninterrupted import Uninterrupted
 
 if TYPE_CHECKING:
@@ -219,15 +221,20 @@ async def _run(hook: Hook) -> None:
 class _BoundSession(orm.Session):
     """SQLAlchemy's session, bound to whatever connection its unit holds."""
 
+    loads_together = True  # see _peers
+
     def __init__(self, *, unit: UnitOfWork, **options: Any) -> None:
         super().__init__(**options)
         self._unit = unit
 
     def get_bind(self, *_args: Any, **_options: Any) -> Connection:
-        return self._unit.connection_now()
+        connection = self._unit.connection_now()
+        if _observed.listening():
+            _observed.entered(self, connection)
+        return connection
 
 
-class Session(AsyncSession):
+class Session(Queries):
     """SQLAlchemy's `AsyncSession` within a unit of work.
 
     Objects stay readable after the commit. `commit` and `rollback` end the transaction, and
