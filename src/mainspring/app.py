@@ -417,6 +417,7 @@ class App(Router):
             core = await asyncio.to_thread(self.compile)
         async with AsyncExitStack() as stack:
             self._open_logs(stack)
+            self._watch_statements(stack)
             await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))
             stack.callback(self._close_pools)
             stack.push_async_callback(self._close_database)
@@ -432,6 +433,11 @@ class App(Router):
             self._logs.open()
             # The writer's last lines may wait for the disk, and the loop must not.
             stack.push_async_callback(asyncio.to_thread, self._logs.close)
+
+    def _watch_statements(self, stack: AsyncExitStack) -> None:
+        mode = self.settings.repeated_statements or ("warning" if self.settings.debug else "off")
+        if mode != "off" and "mainspring.data" in sys.modules:
+            stack.callback(import_module("mainspring.data._repeats").watch(mode))
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.

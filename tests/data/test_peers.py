@@ -12,9 +12,7 @@ from tests.data.library import (
     City,
     Clerk,
     Copy,
-    LibraryModel,
     Manager,
-    Passport,
     Person,
     Shelf,
     Tag,
@@ -22,52 +20,7 @@ from tests.data.library import (
 from tests.data.watching import sent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from sqlalchemy.engine import Connection
-
-_MADE: set[str] = set()
-
-
-def _emptied(connection: Connection) -> None:
-    tables = LibraryModel.metadata.sorted_tables
-    for table in reversed(tables):
-        if table.name == "lib_authors":
-            connection.execute(table.update().values(mentor_id=None))
-        connection.execute(table.delete())
-    connection.commit()
-
-
-def _made(connection: Connection) -> None:
-    LibraryModel.metadata.create_all(connection)
-    connection.commit()
-
-
-@pytest.fixture
-async def library(url: str) -> AsyncIterator[Database]:
-    async with Database(url, pool_size=4) as opened:
-        await opened.on_connection(_emptied if url in _MADE else _made)
-        _MADE.add(url)
-        async with opened.unit() as db:
-            cities = [City(name=f"city {n}") for n in range(2)]
-            authors = [
-                Author(name=f"author {n}", city=cities[n % 2] if n else None) for n in range(5)
-            ]
-            for pupil in authors[1:]:
-                pupil.mentor = authors[0]
-            authors[1].passport = Passport(number="A1")
-            tags = [Tag(name=f"tag {n}") for n in range(3)]
-            db.add_all([*cities, *authors, *tags])
-            db.add_all(
-                Book(
-                    title=f"book {n:02}",
-                    pages=50 * n,
-                    author=authors[n % 5] if n else None,
-                    tags=tags[: n % 4],
-                )
-                for n in range(12)
-            )
-        yield opened
+    pass
 
 
 async def _books(db: Any) -> list[Book]:

@@ -53,6 +53,12 @@ class RelationNotLoaded(MainspringError):
     code = "data.relation-not-loaded"
 
 
+class RepeatedStatement(MainspringError):
+    """One place sent the same statement again and again within one unit of work."""
+
+    code = "data.repeated-statement"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

@@ -69,8 +69,10 @@ def fill(session: Session, batch: Batch, held: Held) -> None:
         found = _known(session, batch.relation.mapper, wanted)
     asked = [key for key in wanted if key not in found and None not in key]
     statement = _with_options(batch, held)
+    # Each level of a tree is one batch; only a loop over single objects is a loop.
+    said = {"repeats": len(held) > 1}
     for keys in _portions(asked, len(batch.remote)):
-        rows = session.execute(statement.where(_among(batch.remote, keys)))
+        rows = session.execute(statement.where(_among(batch.remote, keys)), execution_options=said)
         for row in rows.unique():
             found.setdefault(tuple(row[:-1]), []).append(row[-1])
     for key, owners in wanted.items():
