@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring import settings as settings_module
-from mainspring.auth import anyone
+from mainspring.auth import MissingSecretKey, anyone
 from mainspring.errors import ConfigError
 from mainspring.http import _asgi
 from mainspring.http._binding import Provider
@@ -92,8 +92,20 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
     return None if route.deadline is None or route.in_place else bound(route.deadline)
 
 
-def _transact(app: App, _route: Route, needs: Needs) -> Layer | None:
-    return transact(app.database) if needs.unit else None
+def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    if not needs.unit:
+        return None
+    if not (app.settings.secret_key or app.settings.debug) and _takes_cursors(route):
+        raise MissingSecretKey
+    return transact(app.database)
+
+
+def _takes_cursors(route: Route) -> bool:
+    """Whether it reads pages, whose cursors are signed."""
+    signature = route.signature
+    return signature is not None and any(
+        hasattr(parameter.plain, "__source__") for parameter in signature.of("query")
+    )
 
 
 def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
@@ -188,9 +200,16 @@ class App(Router):
         """The database of `DATABASE_URL`; connects when something needs it."""
         if self._database is None:
             data = import_module("mainspring.data")
-            database: Database = data.Database(self.settings.database_url)
+            cursors = data.Cursors(self._cursor_keys)
+            database: Database = data.Database(self.settings.database_url, cursors=cursors)
             self._database = database
         return self._database
+
+    def _cursor_keys(self) -> list[bytes]:
+        # Read at the first cursor: what derives keys takes a moment to import.
+        keys = import_module("mainspring.auth._keys")
+        masters = (self.settings.secret_key, self.settings.secret_key_previous)
+        return [key.secret for key in keys.derive_all(masters, purpose="cursor")]
 
     def provide(
         self,

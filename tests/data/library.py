@@ -48,7 +48,7 @@ class Passport(LibraryModel):
 book_tags = Table(
     "lib_book_tags",
     LibraryModel.metadata,
-    Column("book_id", ForeignKey("lib_books.id"), primary_key=True),
+    Column("book_id", ForeignKey("lib_books.id", ondelete="CASCADE"), primary_key=True),
     Column("tag_id", ForeignKey("lib_tags.id"), primary_key=True),
 )
 

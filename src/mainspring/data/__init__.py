@@ -4,11 +4,14 @@ from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, joinedload, relationship, selectinload
 
+from mainspring.data._cursor import Cursors
 from mainspring.data._database import Database
 from mainspring.data._errors import (
+    BadCursor,
     DatabaseUnavailable,
     DatabaseUrlError,
     ModelError,
+    PageError,
     PoolExhausted,
     RelationNotLoaded,
     RepeatedStatement,
@@ -18,9 +21,12 @@ from mainspring.data._errors import (
     WriterBusy,
 )
 from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_now
+from mainspring.data._page import Page, Paged
 from mainspring.data._unit import Session, UnitOfWork
 
 __all__ = [
+    "BadCursor",
+    "Cursors",
     "Database",
     "DatabaseUnavailable",
     "DatabaseUrlError",
@@ -28,6 +34,9 @@ __all__ = [
     "Mapped",
     "Model",
     "ModelError",
+    "Page",
+    "PageError",
+    "Paged",
     "PoolExhausted",
     "RelationNotLoaded",
     "RepeatedStatement",

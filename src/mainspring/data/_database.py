@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
+from mainspring.data._cursor import Cursors
 from mainspring.data._pool import Connections, Pool
 from mainspring.data._uninterrupted import Uninterrupted
 from mainspring.data._unit import UnitOfWork
@@ -36,6 +37,7 @@ class Database:
         pool_size: the most connections of this process; None for the backend's own number. On
             SQLite the one for writing comes on top.
         checkout: how long a unit waits for a connection, if its deadline is not nearer.
+        cursors: what signs those of pages; by default with a key of this process only.
 
     Raises:
         UnknownBackend: nothing answers to the URL's scheme.
@@ -43,8 +45,14 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, pool_size: int | None = None, checkout: timedelta = CHECKOUT
+        self,
+        url: str,
+        *,
+        pool_size: int | None = None,
+        checkout: timedelta = CHECKOUT,
+        cursors: Cursors | None = None,
     ) -> None:
+        self.cursors = cursors or Cursors()
         self._backend = BACKENDS.load(url)(url)
         self._connections = _connections(
             self._backend, size=pool_size or self._backend.pool_size, checkout=checkout
@@ -69,7 +77,7 @@ class Database:
         """
         connections = self._connections
         pool = connections.writing if write else connections.reading
-        return UnitOfWork(self._backend, pool, write=write)
+        return UnitOfWork(self._backend, pool, write=write, cursors=self.cursors)
 
     async def on_connection(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns for a connection of its own, outside the pool.

@@ -47,6 +47,18 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class PageError(MainspringError):
+    """A query cannot be read in pages."""
+
+    code = "data.page"
+
+
+class BadCursor(MainspringError):
+    """A cursor was not given out for this list, or has been changed."""
+
+    code = "data.bad-cursor"
+
+
 class RelationNotLoaded(MainspringError):
     """A relation was read that is not loaded, where nothing can wait for the database."""
 

@@ -26,7 +26,7 @@ class Statement:
     Attributes:
         text: SQL, with placeholders.
         session: whose it is, which stands for the unit of work; None for a connection of its own.
-        values: how many values went with it.
+        parameters: how many values went with it.
         rows: how many came back; 0 for a stream, whose rows come later.
         many: it is one of a batch that is sent row by row.
         repeats: it says of itself that it may be sent again and again.
@@ -34,7 +34,7 @@ class Statement:
 
     text: str
     session: Any = None
-    values: int = 0
+    parameters: int = 0
     rows: int = 0
     many: bool = False
     repeats: bool = False
@@ -87,7 +87,7 @@ def _heard(
         Statement(
             text,
             _owner(connection),
-            values=0 if executemany or not parameters else len(parameters),
+            parameters=0 if executemany or not parameters else len(parameters),
             # Where SQLAlchemy's adapters and our own cursor keep what has come.
             rows=len(getattr(cursor, "_rows", ())),
             many=executemany,

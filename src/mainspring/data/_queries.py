@@ -7,18 +7,35 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
+from mainspring.data._page import Page, Paged, fetch_page
 from mainspring.data._peers import load_relations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from sqlalchemy import Dialect, Select
     from sqlalchemy.orm import QueryableAttribute
+
+    from mainspring.data._cursor import Cursors
+    from mainspring.data._unit import UnitOfWork
 
 T = TypeVar("T")
 
 
 class Queries(AsyncSession):
     """SQLAlchemy's session, with queries that are not repeated for each row."""
+
+    _unit: UnitOfWork
+
+    @property
+    def cursors(self) -> Cursors:
+        """What signs the cursors of pages."""
+        return self._unit.cursors
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which kind of database it is; known without a connection."""
+        return self._unit.dialect
 
     async def load(self, objects: Iterable[T], *relations: QueryableAttribute[Any]) -> list[T]:
         """The objects, with these relations loaded: `await db.load(books, Book.author)`.
@@ -33,3 +50,21 @@ class Queries(AsyncSession):
         listed = list(objects)
         await greenlet_spawn(load_relations, self.sync_session, listed, relations)
         return listed
+
+    async def page(self, query: Select[T], page: Page, *, order: Sequence[Any] = ()) -> Paged[T]:
+        """One page of what a query finds, by keyset: no rows are counted off.
+
+        `await db.page(select(Book), page, order=[Book.year.desc(), Book.title])`
+
+        Args:
+            query: of a model or of columns of one; its own ORDER BY is replaced.
+            page: which one.
+            order: columns or expressions of the query, with `.desc()`, `.nulls_last()` and so
+                on; the primary key comes last by itself. An index on all of them makes every
+                page cost the same.
+
+        Raises:
+            BadCursor: the cursor is not one of this list; answers with 422.
+            PageError: the query reads no model.
+        """
+        return await fetch_page(self, query, page, order=order)

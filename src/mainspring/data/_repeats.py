@@ -93,7 +93,7 @@ class Repeats:
         session = statement.session
         if session is None or statement.many or statement.repeats:
             return
-        if statement.values >= _BATCH_VALUES:
+        if statement.parameters >= _BATCH_VALUES:
             return
         text = fingerprint(statement.text)
         if not text.startswith(_WATCHED):

@@ -13,6 +13,7 @@ from sqlalchemy.util import await_only
 
 from mainspring import telemetry
 from mainspring.data import _observed
+from mainspring.data._cursor import Cursors
 from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._queries import Queries
 from mainspring.data._uninterrupted import Uninterrupted
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Dialect
 
     from mainspring.data._backend import Backend
     from mainspring.data._link import Link
@@ -48,9 +49,12 @@ class UnitOfWork:
     raised or was cancelled.
     """
 
-    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "write")
+    __slots__ = ("_backend", "_ended", "_hooks", "_link", "_pool", "_session", "cursors", "write")
 
-    def __init__(self, backend: Backend, pool: Pool, *, write: bool) -> None:
+    def __init__(
+        self, backend: Backend, pool: Pool, *, write: bool, cursors: Cursors | None = None
+    ) -> None:
+        self.cursors = cursors or Cursors()
         self._backend = backend
         self._pool = pool
         self.write = write
@@ -65,6 +69,11 @@ class UnitOfWork:
         if self._session is None:
             self._session = Session(self)
         return self._session
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which kind of database it is; known without a connection."""
+        return self._backend.engine.dialect
 
     @property
     def opened(self) -> bool:
