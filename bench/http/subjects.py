@@ -54,6 +54,7 @@ SUBJECTS = {
         Subject("empty@uvicorn", _uvicorn(f"{_APPS}.empty_app:app"), empty=True),
         Subject("empty@granian", _granian(f"{_APPS}.empty_app:app", "asginl"), empty=True),
         Subject("empty@granian-rsgi", _granian(f"{_APPS}.empty_app:rsgi", "rsgi"), empty=True),
+        Subject("raw@uvicorn", _uvicorn(f"{_APPS}.raw_app:app")),
         Subject("emmett55", _granian(f"{_APPS}.emmett55_app:app", "rsgi")),
         Subject("falcon", _uvicorn(f"{_APPS}.falcon_app:app")),
         Subject("starlette", _uvicorn(f"{_APPS}.starlette_app:app")),

@@ -13,13 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring import settings as settings_module
-from mainspring.auth import MissingSecretKey, anyone
+from mainspring.auth import anyone
 from mainspring.errors import ConfigError
 from mainspring.http import _asgi
 from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
 from mainspring.http._compile import Compilation, compile_routes
 from mainspring.http._core import Core
+from mainspring.http._cursors import check_cursor_key, cursor_keys
 from mainspring.http._docs import docs_policy, docs_routes
 from mainspring.http._mount import Mounted
 from mainspring.http._paths import Paths
@@ -33,7 +34,7 @@ from mainspring.http.layers.deadline import bound
 from mainspring.http.layers.decompression import decompressing
 from mainspring.http.layers.origin import Origins
 from mainspring.http.layers.permit import identify, permit
-from mainspring.http.layers.protect import PROTECTIVE, Hosts, Protection
+from mainspring.http.layers.protect import FOR_DATA, PROTECTIVE, Hosts, Protection
 from mainspring.http.layers.transact import transact
 from mainspring.observe import Logs, Watchdog
 from mainspring.security import Cors
@@ -51,15 +52,18 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+    from types import ModuleType
 
     from mainspring.auth import JwtProof, Proof, User
     from mainspring.data import Database
+    from mainspring.data._journal import Journal
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
     from mainspring.http._jinja import Templates
     from mainspring.http._pipeline import Layer
     from mainspring.http._response import Response
     from mainspring.http._routing import Route
+    from mainspring.mail import Post
     from mainspring.settings import Settings
 
 T = TypeVar("T")
@@ -93,19 +97,10 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
 
 
 def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
-    if not needs.unit:
-        return None
-    if not (app.settings.secret_key or app.settings.debug) and _takes_cursors(route):
-        raise MissingSecretKey
-    return transact(app.database)
-
-
-def _takes_cursors(route: Route) -> bool:
-    """Whether it reads pages, whose cursors are signed."""
-    signature = route.signature
-    return signature is not None and any(
-        hasattr(parameter.plain, "__source__") for parameter in signature.of("query")
-    )
+    check_cursor_key(route, app.settings)
+    # What is behind a socket or a mount may have answered already.
+    attempts = route.attempts if route.kind == "http" else 1
+    return transact(app.database, attempts=attempts) if needs.unit else None
 
 
 def _identify(app: App, route: Route, needs: Needs) -> Layer | None:
@@ -180,6 +175,8 @@ class App(Router):
         self._cors = cors
         self._static_files: list[StaticFiles] = []
         self._database: Database | None = None
+        self._journal: Journal | None = None
+        self._mail: Post | None = None
         self.seeder: Callable[..., Awaitable[None]] | None = None
         self.template_globals: dict[str, Any] = {}
         self._pages: Templates | None = None
@@ -200,16 +197,31 @@ class App(Router):
         """The database of `DATABASE_URL`; connects when something needs it."""
         if self._database is None:
             data = import_module("mainspring.data")
-            cursors = data.Cursors(self._cursor_keys)
+            cursors = data.Cursors(cursor_keys(self.settings))
             database: Database = data.Database(self.settings.database_url, cursors=cursors)
             self._database = database
         return self._database
 
-    def _cursor_keys(self) -> list[bytes]:
-        # Read at the first cursor: what derives keys takes a moment to import.
-        keys = import_module("mainspring.auth._keys")
-        masters = (self.settings.secret_key, self.settings.secret_key_previous)
-        return [key.secret for key in keys.derive_all(masters, purpose="cursor")]
+    @property
+    def journal(self) -> Journal:
+        """What makes effects happen after the commit; used before the start, it starts too."""
+        if self._journal is None:
+            journal: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = journal
+        return self._journal
+
+    @property
+    def journals(self) -> bool:
+        """Whether there is a journal: something in the application has effects."""
+        return self._journal is not None
+
+    @property
+    def mail(self) -> Post:
+        """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
+        if self._mail is None:
+            opened = import_module("mainspring.http._mail").post
+            self._mail = opened(self.journal, self.database, self.settings)
+        return self._mail
 
     def provide(
         self,
@@ -309,9 +321,13 @@ class App(Router):
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
+        mail = self._provide_mail()
         cross_origin = self._cross_origin()
-        protection = Protection((*PROTECTIVE, *(cross_origin.constant if cross_origin else ())))
+        constant = cross_origin.constant if cross_origin else ()
+        protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
+        if mail is not None:
+            docs += mail.mailbox_routes(lambda: self.mail, debug=settings.debug)
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -319,7 +335,7 @@ class App(Router):
             steps=tuple(_step(self, decide) for decide in PIPELINE),
             deadline=settings.deadline,
             body_limit_bytes=settings.body_limit_bytes,
-            common=protection.headers,
+            common=(*FOR_DATA, *constant),
             vary=("accept-encoding", *(cross_origin.vary if cross_origin else ())),
             pages=self._pages,
         )
@@ -339,6 +355,8 @@ class App(Router):
             sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
+        if mail is not None and mail.is_asked_for(self._core.declared):
+            _ = self.mail  # now, so that a mistake in MAIL_URL stops the start
         return self._core
 
     def _with_files(self, route: Route) -> Route:
@@ -397,6 +415,14 @@ class App(Router):
             self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
 
+    def _provide_mail(self) -> ModuleType | None:
+        # As with data: whoever has not imported it cannot ask for it.
+        if "mainspring.mail" not in sys.modules:
+            return None
+        mail = import_module("mainspring.http._mail")
+        self.providers |= mail.providers(lambda: self.mail)
+        return mail
+
     def _provide_accounts(self) -> None:
         # The same holds for users, except that a policy or an argument can ask for them too.
         if not (
@@ -442,6 +468,8 @@ class App(Router):
             stack.push_async_callback(self._close_database)
             stack.push_async_callback(self.services.close)
             await self.services.open()
+            if self._journal is not None and self.settings.relay:
+                await stack.enter_async_context(self._journal)
             for mounted in {route.endpoint for route in self.routes}:
                 if isinstance(mounted, Mounted):
                     await stack.enter_async_context(mounted.running())
@@ -460,6 +488,9 @@ class App(Router):
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.
+        post, self._mail, self._journal = self._mail, None, None
+        if post is not None:
+            await post.transport.close()
         database, self._database, self._core = self._database, None, None
         if database is not None:
             await database.close()
@@ -470,7 +501,10 @@ class App(Router):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application."""
-        await _asgi.answer(self, scope, receive, send)
+        if scope["type"] == "http":
+            await _asgi.answer(self.core, scope, receive, send)
+        else:
+            await _asgi.connect(self, scope, receive, send)
 
 
 def _step(

@@ -87,6 +87,11 @@ class Settings:
     queue_url: str = _plain("QUEUE_URL", "")
     broker_url: str = _plain("BROKER_URL", "")
     redis_url: str = _plain("REDIS_URL", "")
+    mail_url: str = _plain("MAIL_URL", "")
+    """What carries mail: `smtp://…`, `smtps://…`, `file:…`, `console://`. Empty: `console://` in
+    development, and none outside it."""
+    mail_from: str = _plain("MAIL_FROM", "app@localhost")
+    """Whom mail is from that does not say it itself."""
     allowed_hosts: tuple[str, ...] = _plain("ALLOWED_HOSTS", ())
     """Host names that are answered; `.example.com` takes subdomains too. Empty: any in
     development, and none but loopback outside it."""
@@ -122,6 +127,9 @@ class Settings:
     """Threads for `def` handlers, per process."""
     processes: int = 0
     """Processes for `cpu=True` handlers; 0 means one per core."""
+    relay: bool = True
+    """Let processes that serve make the journal's effects happen, such as sending mail. Off where
+    `mainspring relay` does it alone."""
     blocked_loop_after: timedelta = timedelta(milliseconds=500)
     """How long the event loop may stand still before its stack is reported."""
 

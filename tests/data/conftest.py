@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mainspring.data import Database
+from mainspring.data._journal_table import JOURNAL
+from mainspring.data._lease import LEASES
 from tests.data.library import Author, Book, City, LibraryModel, Passport, Tag
 from tests.data.shop import ShopModel
 
@@ -46,6 +48,22 @@ def _make(connection: Connection) -> None:
 
 def _empty(connection: Connection) -> None:
     for table in reversed(ShopModel.metadata.sorted_tables):
+        connection.execute(table.delete())
+    connection.commit()
+
+
+@pytest.fixture
+async def journaled(url: str) -> AsyncIterator[Database]:
+    """An open database of each kind, with an empty journal and no leases."""
+    async with Database(url, pool_size=4) as opened:
+        await opened.on_connection(_make_journal)
+        yield opened
+
+
+def _make_journal(connection: Connection) -> None:
+    tables = [LEASES, JOURNAL]
+    LEASES.metadata.create_all(connection, tables=tables)
+    for table in tables:
         connection.execute(table.delete())
     connection.commit()
 

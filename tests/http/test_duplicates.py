@@ -225,3 +225,21 @@ async def test_a_repeated_name_is_a_bad_request(app, serve, body) -> None:
     assert answer.status == 400
     assert "comes twice in one object" in answer.json()["detail"]
     assert (await peer.post_json("/trees", '{"a":"12:30 \\":","leaf":{}}')).status == 200
+
+
+class Point(Struct, frozen=True):
+    x: int
+    y: int
+
+
+class Placed(Struct):
+    a: int
+    at: Point = Point(1, 2)
+
+
+def test_a_default_that_was_not_sent_vouches_for_nothing() -> None:
+    data = b'{"a": 1, "a": 2}'
+    with pytest.raises(BadRequest, match="'a' comes twice"):
+        Duplicates(Placed).check(data, msgspec.json.decode(data, type=Placed))
+    sent = b'{"a": 1, "at": {"x": 1, "y": 2}}'
+    Duplicates(Placed).check(sent, msgspec.json.decode(sent, type=Placed))

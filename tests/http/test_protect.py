@@ -3,7 +3,7 @@
 import pytest
 
 from mainspring.auth import anyone
-from mainspring.http import BadRequest, Request, Response
+from mainspring.http import BadRequest, Html, Request, Response
 from mainspring.http.layers.protect import Hosts, Protection
 from tests.http.direct import application, ask
 
@@ -76,8 +76,12 @@ async def test_every_answer_is_protected_and_may_say_otherwise() -> None:
     async def own() -> Response:
         return Response("x", headers={"X-Frame-Options": "SAMEORIGIN"})
 
-    @app.get("/plain", allow=anyone)
-    async def plain() -> dict[str, int]:
+    @app.get("/page", allow=anyone)
+    async def page() -> Html:
+        return Html("<p>hello")
+
+    @app.get("/data", allow=anyone)
+    async def data() -> dict[str, int]:
         return {}
 
     @app.get("/broken", allow=anyone)
@@ -88,9 +92,12 @@ async def test_every_answer_is_protected_and_may_say_otherwise() -> None:
         "x-content-type-options": "nosniff", "referrer-policy": "strict-origin-when-cross-origin",
         "x-frame-options": "DENY", "cross-origin-opener-policy": "same-origin",
     }  # fmt: skip
-    for path in ("/plain", "/broken", "/nowhere"):
+    for path in ("/page", "/broken", "/nowhere"):
         response = await ask(app, "GET", path)
         assert {name: response.get_header(name) for name in wanted} == wanted
+    plain = await ask(app, "GET", "/data")
+    assert plain.get_header("x-content-type-options") == "nosniff"
+    assert plain.get_header("x-frame-options") is None
     response = await ask(app, "GET", "/own")
     names = [name for name, _ in response.headers]
     assert response.get_header("x-frame-options") == "SAMEORIGIN"

@@ -47,6 +47,18 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class HotStatementError(ConfigError):
+    """A hot statement and its struct, its parameters or its values do not fit."""
+
+    code = "data.hot-statement"
+
+
+class Contended(MainspringError):
+    """A unit met others in the database each time that it was tried."""
+
+    code = "data.contended"
+
+
 class PageError(MainspringError):
     """A query cannot be read in pages."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
+from mainspring.data._cursor import Cursors
 from mainspring.data._page import Page, Paged, fetch_page
 from mainspring.data._peers import load_relations
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect, Select
     from sqlalchemy.orm import QueryableAttribute
 
-    from mainspring.data._cursor import Cursors
     from mainspring.data._unit import UnitOfWork
 
 T = TypeVar("T")
+
+_UNKEYED: Final = Cursors()
 
 
 class Queries(AsyncSession):
@@ -30,12 +32,12 @@ class Queries(AsyncSession):
     @property
     def cursors(self) -> Cursors:
         """What signs the cursors of pages."""
-        return self._unit.cursors
+        return self._unit.cursors or _UNKEYED
 
     @property
     def dialect(self) -> Dialect:
         """Which kind of database it is; known without a connection."""
-        return self._unit.dialect
+        return self._unit.backend.engine.dialect
 
     async def load(self, objects: Iterable[T], *relations: QueryableAttribute[Any]) -> list[T]:
         """The objects, with these relations loaded: `await db.load(books, Book.author)`.

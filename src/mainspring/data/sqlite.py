@@ -14,9 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
+from mainspring.data._errors import (
+    DatabaseUnavailable,
+    DatabaseUrlError,
+    SnapshotOutdated,
+    writer_busy,
+)
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, to_json
+from mainspring.data._retry import Retry
 from mainspring.data._sqlite_checkpoint import Checkpoint
+from mainspring.data._sqlite_driver import SqliteDriver
 from mainspring.data._sqlite_lane import WriterLane, bound, pause
 from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
@@ -43,7 +51,10 @@ class Sqlite:
     one_writer = True
 
     def __init__(self, url: str) -> None:
+        self.driver = SqliteDriver()
+        self.plans = Plans()
         parsed = make_url(url)
+        self._url = url
         self.path, self._folder = _place(parsed)
         # A database that ends with the process has nothing to save from a power cut.
         synchronous = "off" if self._folder else _synchronous(parsed)
@@ -70,6 +81,11 @@ class Sqlite:
     def engine(self) -> Engine:
         return self._engine
 
+    @property
+    def sibling_url(self) -> str:
+        """What opens the same file; the database that ends with the process has one too."""
+        return self._url if self._folder is None else f"sqlite:///{self.path}"
+
     async def open(self) -> Link:
         until = time.monotonic() + (limit := bound(self._lane.limit))
         while True:
@@ -90,7 +106,7 @@ class Sqlite:
         return raw.is_open
 
     def is_clean(self, raw: Connection) -> bool:
-        return not raw.in_transaction
+        return not raw.in_transaction and not raw.holds_lane
 
     def begin_now(self, raw: Connection, *, write: bool) -> bool:
         raw.writes = write
@@ -99,6 +115,9 @@ class Sqlite:
     async def begin(self, raw: Connection, *, write: bool) -> None:
         raw.writes = write
         await raw.begin_in_line()
+
+    def retry(self, error: BaseException) -> Retry | None:
+        return Retry.OUTDATED if isinstance(error, SnapshotOutdated) else None
 
     async def bury(self, raw: Connection) -> None:
         raw.close()

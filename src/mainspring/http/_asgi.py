@@ -13,15 +13,23 @@ from mainspring import telemetry
 from mainspring.http._asgi_socket import serve_socket
 from mainspring.http._body import WholeBody
 from mainspring.http._problem import Problem
-from mainspring.http._request import Request
+from mainspring.http._request import arrived
 from mainspring.http._sse import close
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        MutableMapping,
+    )
     from contextlib import AbstractAsyncContextManager
 
     from mainspring.http._body import Body
     from mainspring.http._core import Core
+    from mainspring.http._request import Request
     from mainspring.http._response import Response
 
     Message = MutableMapping[str, Any]
@@ -88,15 +96,13 @@ class ReceivedBody:
         return b""
 
 
-async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one ASGI connection.
+async def connect(app: Application, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one ASGI connection that is not a plain request.
 
     Raises:
         ValueError: a kind of connection that there is nothing for.
     """
     match scope["type"]:
-        case "http":
-            await _http(app.core, scope, receive, send)
         case "websocket":
             request = _request({**scope, "method": "GET"}, receive)
             await serve_socket(app.core, request, scope, receive, send)
@@ -106,13 +112,29 @@ async def answer(app: Application, scope: Scope, receive: Receive, send: Send) -
             raise ValueError(f"cannot serve an ASGI connection of type {other!r}")
 
 
-async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
+async def answer(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request."""
     request = _request(scope, receive)
-    route = core.route(request)
-    response = await _in_place(core, request) if route.in_place else None
-    if response is not None and isinstance(response.body, bytes):
-        await _send(response, response.body, request, send)
+    if not core.route(request).in_place:
+        await _watched(core, request, None, receive, send)
         return
+    body = request.body
+    if isinstance(body, ReceivedBody):
+        with suppress(ClientGone):  # the reader of the body is told
+            await body.begin()
+    here = body.ready() is not None
+    response = core.answer_now(request) if here else await core.answer(request)
+    if type(response.body) is not bytes:
+        await _watched(core, request, response, receive, send)
+        return
+    for message in _messages(response, response.body, request):
+        await send(message)
+
+
+async def _watched(
+    core: Core, request: Request, response: Response | None, receive: Receive, send: Send
+) -> None:
+    """Answer, or send the answer that there is, unless the client leaves meanwhile."""
     # One for all of it: once its receive was cancelled, Granian takes every client for gone.
     watching = asyncio.ensure_future(_disconnect(request.body, receive))
     try:
@@ -121,21 +143,14 @@ async def _http(core: Core, scope: Scope, receive: Receive, send: Send) -> None:
         if response is None:
             return
         if isinstance(response.body, bytes):
-            await _send(response, response.body, request, send)
+            for message in _messages(response, response.body, request):
+                await send(message)
         else:
             # Servers do not agree on whether sending to nobody is an error.
             await _unless(watching, _stream(response, response.body, request, send))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-
-
-async def _in_place(core: Core, request: Request) -> Response:
-    body = request.body
-    if isinstance(body, ReceivedBody):
-        with suppress(ClientGone):  # the reader of the body is told
-            await body.begin()
-    return await core.answer(request)
 
 
 async def _unless(gone: asyncio.Future[None], work: Coroutine[Any, Any, T]) -> T | None:
@@ -162,50 +177,53 @@ async def _disconnect(body: Body, receive: Receive) -> None:
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
+    sent = scope["headers"]
+    headers: dict[bytes, bytes] = dict(sent)
+    if len(headers) != len(sent):
+        headers = _joined(sent)
+    version: str = scope["http_version"]
+    path: str = scope["path"]
+    body: Body = _NO_BODY
+    length = headers.get(b"content-length")
+    if length is not None or b"transfer-encoding" in headers or version == "2":
+        body = ReceivedBody(receive, int(length) if length and length.isdigit() else None)
+    return arrived(
+        scope["method"],
+        path,
+        scope.get("raw_path") or path.encode(),
+        scope["query_string"],
+        headers,
+        body,
+        scope.get("client"),
+        _SCHEMES[scope["scheme"]],
+        version,
+    )
+
+
+def _joined(sent: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers of which some come more than once (RFC 9110, section 5.3)."""
     headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
+    for name, value in sent:
         if name in headers:
             headers[name] += (b"; " if name == b"cookie" else b", ") + value
         else:
             headers[name] = value
-    length = headers.get(b"content-length")
-    framed = length is not None or b"transfer-encoding" in headers
-    declared = int(length) if length and length.isdigit() else None
-    body = ReceivedBody(receive, declared) if framed or scope["http_version"] == "2" else _NO_BODY
-    return Request(
-        scope["method"],
-        scope["path"],
-        raw_path=scope.get("raw_path") or scope["path"].encode(),
-        query_string=scope["query_string"],
-        headers=headers,
-        body=body,
-        client=scope.get("client"),
-        scheme=_SCHEMES[scope["scheme"]],
-        http_version=scope["http_version"],
-    )
+    return headers
 
 
 # RFC 9110, section 8.6: what has no content has no length to tell either.
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 
 
-def _start(response: Response) -> Message:
-    return {
-        "type": "http.response.start",
-        "status": response.status,
-        "headers": response.headers,
-    }
-
-
-async def _send(response: Response, body: bytes, request: Request, send: Send) -> None:
-    start = _start(response)
+def _messages(response: Response, body: bytes, request: Request) -> tuple[Message, Message]:
+    status, headers = response.status, response.headers
     silent = request.method == "HEAD"
-    if response.status in _WITHOUT_CONTENT:
+    if status in _WITHOUT_CONTENT:
         silent = True
     else:
-        start["headers"] = [*response.headers, (b"content-length", b"%d" % len(body))]
-    await send(start)
-    await send({"type": "http.response.body", "body": b"" if silent else body})
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": b"" if silent else body}
 
 
 async def _stream(
@@ -213,7 +231,8 @@ async def _stream(
 ) -> None:
     telemetry.current.set(request)
     try:
-        await send(_start(response))
+        status, headers = response.status, response.headers
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         if request.method != "HEAD" and response.status not in _WITHOUT_CONTENT:
             async for part in body:
                 await send({"type": "http.response.body", "body": part, "more_body": True})

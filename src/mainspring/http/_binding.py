@@ -7,7 +7,7 @@ source, so that one answer names all violations.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mainspring.http._body import BodyTooLarge
 from mainspring.http._formats import StructuredBody
@@ -20,10 +20,13 @@ from mainspring.http._text import Wrong
 from mainspring.http._values import Mismatch, compile_values, convertible
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from mainspring.http._parameters import Values
     from mainspring.http._request import Request
+
+
+Call = TypeVar("Call", bound="Awaitable[Any]")
 
 
 class Provider(NamedTuple):
@@ -92,16 +95,26 @@ class Binding:
         call = self._general(endpoint)
         return _closing_uploads(call) if isinstance(self.body, FormBody) else call
 
-    def _plain(
-        self, endpoint: Callable[..., Awaitable[Any]]
-    ) -> Callable[[Request], Awaitable[Any]]:
+    def immediate(
+        self, endpoint: Callable[..., Coroutine[Any, Any, Any]]
+    ) -> Callable[[Request], Coroutine[Any, Any, Any]]:
+        """The same as a plain function, for a binding that never waits and a body that is here."""
+        if not isinstance(self.body, StructuredBody):
+            return self._plain(endpoint) if not self._keywords else self._bound(endpoint)
+        value = self._structured(self.body)
+        if len(self.parameters) == 1 and not self._keywords:
+            return lambda request: endpoint(value(request, _here(request)))
+        bound = self._bound(endpoint)
+        return lambda request: bound(request, value(request, _here(request)))
+
+    def _plain(self, endpoint: Callable[..., Call]) -> Callable[[Request], Call]:
         if not self.parameters:
             return lambda _: endpoint()
         arguments = self.arguments
         if convertible(self.parameters):
             read = compile_values(self.parameters)
 
-            def call(request: Request) -> Awaitable[Any]:
+            def call(request: Request) -> Call:
                 try:
                     found: Iterable[Any] = read(request)
                 except Mismatch:
@@ -114,7 +127,6 @@ class Binding:
     def _general(
         self, endpoint: Callable[..., Awaitable[Any]]
     ) -> Callable[[Request], Awaitable[Any]]:
-        positional = len(self.parameters) - len(self._keywords)
         read_body = self._reading()
 
         async def call(request: Request) -> Any:
@@ -122,12 +134,22 @@ class Binding:
             arguments = self.arguments(request, body)
             for at in self._awaited:
                 arguments[at] = await arguments[at]
-            if not self._keywords:
-                return await endpoint(*arguments)
-            named = dict(zip(self._keywords, arguments[positional:], strict=True))
-            return await endpoint(*arguments[:positional], **named)
+            return await self._called(endpoint, arguments)
 
         return call
+
+    def _bound(self, endpoint: Callable[..., Call]) -> Callable[..., Call]:
+        def call(request: Request, body: Any = None) -> Call:
+            return self._called(endpoint, self.arguments(request, body))
+
+        return call
+
+    def _called(self, endpoint: Callable[..., Call], arguments: list[Any]) -> Call:
+        if not self._keywords:
+            return endpoint(*arguments)
+        positional = len(self.parameters) - len(self._keywords)
+        named = dict(zip(self._keywords, arguments[positional:], strict=True))
+        return endpoint(*arguments[:positional], **named)
 
     def _reading(self) -> Callable[[Request], Awaitable[Any]] | None:
         match self.body:
@@ -136,17 +158,17 @@ class Binding:
             case FormBody() as form:
                 return lambda request: self._read_form(form, request)
             case StructuredBody() as structured:
-                return self._structured(structured)
+                value = self._structured(structured)
 
-    def _structured(self, reader: StructuredBody) -> Callable[[Request], Awaitable[Any]]:
+                async def read(request: Request) -> Any:
+                    return value(request, await request.read())
+
+                return read
+
+    def _structured(self, reader: StructuredBody) -> Callable[[Request, bytes], Any]:
         default, decode = self._body_default, reader.decode
 
-        async def read(request: Request) -> Any:
-            data = request.body.ready()
-            if data is None:
-                data = await request.read()
-            elif len(data) > request.route.body_limit_bytes:
-                raise BodyTooLarge(request.route.body_limit_bytes)
+        def value(request: Request, data: bytes) -> Any:
             if not data and default is not REQUIRED:
                 return default
             try:
@@ -154,7 +176,7 @@ class Binding:
             except Invalid as exc:
                 raise Invalid([*exc.violations, *self._violations(request)]) from None
 
-        return read
+        return value
 
     async def _read_form(self, reader: FormBody, request: Request) -> Any:
         try:
@@ -172,6 +194,15 @@ class Binding:
                 except Wrong as exc:
                     found += exc.found
         return found
+
+
+def _here(request: Request) -> bytes:
+    """The whole body, which has arrived."""
+    data = request.body.ready()
+    assert data is not None  # who answers at once has looked
+    if len(data) > request.route.body_limit_bytes:
+        raise BodyTooLarge(request.route.body_limit_bytes)
+    return data
 
 
 _FROM_REQUEST = frozenset({"path", "query", "header", "cookie"})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mainspring import telemetry
 from mainspring.http._conversation import converse
+from mainspring.http._pipeline import immediate
 from mainspring.http._problem import Problem, as_problem, render
 from mainspring.http._response import Response
 from mainspring.http._routing import Route, Routes
@@ -135,6 +136,17 @@ class Core:
         assert isinstance(found, Route)  # GET was in the methods a moment ago
         return found
 
+    def answer_now(self, request: Request) -> Response:
+        """The same as `answer`, for a route that is in place and a body that is all here."""
+        token = telemetry.current.set(request)
+        try:
+            response = request.route.now(request)
+        except Exception as exc:  # noqa: BLE001  # as in `answer`
+            response = self.problem(exc, request)
+        finally:
+            telemetry.current.reset(token)
+        return self._completed(request, response)
+
     async def answer(self, request: Request) -> Response:
         """The response to a request that has its route; errors are responses too."""
         token = telemetry.current.set(request)
@@ -147,6 +159,9 @@ class Core:
             raise
         finally:
             telemetry.current.reset(token)
+        return self._completed(request, response)
+
+    def _completed(self, request: Request, response: Response) -> Response:
         if response.headers is not request.route.json_headers:
             response.headers = self._protection.apply(response.headers)
         if self._annotate is not None:
@@ -156,7 +171,8 @@ class Core:
             body = response.body
             if type(body) is not bytes or len(body) >= MINIMUM_BYTES:
                 self._compression.apply(request, response)
-        self.finish(request, response.status)
+        request.status = response.status
+        self._tell(request)
         return response
 
     def finish(self, request: Request, status: int) -> None:
@@ -199,7 +215,7 @@ def refusal(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     async def answer(_request: Request) -> Response:
         raise Problem(status, detail, headers=headers)
 
-    return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
+    return immediate(answer)
 
 
 def unmatched(method: str, allowed: frozenset[str]) -> Route:
@@ -220,7 +236,7 @@ def _options(allow: str) -> Route:
     async def answer(_request: Request) -> Response:
         return Response(status=204, headers={"allow": allow})
 
-    return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
+    return immediate(answer)
 
 
 # RFC 9110, section 9.3.7: OPTIONS on the server as a whole is a ping.

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from mainspring.data import (
     BadCursor,
+    Contended,
     DatabaseUnavailable,
     IntegrityError,
     PoolExhausted,
@@ -49,4 +50,5 @@ TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
     PoolExhausted: _unavailable,
     DatabaseUnavailable: _unavailable,
     WriterBusy: _unavailable,
+    Contended: _unavailable,
 }

@@ -134,10 +134,11 @@ class Certain:
 
     def _summed(self, members: _Members) -> int | Count:
         nested = [(name, self.of(inner)) for name, inner in members.nested]
-        inner = [(name, _plus(count, 0)) for name, count in nested if count != 0]
+        always = members.required + sum(count for _, count in nested if isinstance(count, int))
+        inner = [(name, count) for name, count in nested if not isinstance(count, int)]
         if not inner and not members.defaults and not members.lists:
-            return members.required
-        return _sum(members, inner)
+            return always
+        return _sum(always, members, inner)
 
 
 class _Members(NamedTuple):
@@ -157,6 +158,7 @@ class _Members(NamedTuple):
 
 
 _EMPTY: Final = frozenset({list, dict, set})
+_NOTHING: Final = (msgspec.NODEFAULT, None)
 
 
 def _members(kind: Any) -> _Members:
@@ -172,20 +174,21 @@ def _members(kind: Any) -> _Members:
         required,
         [(f.name, f.default) for f in fields if f.default is not msgspec.NODEFAULT],
         [f.name for f in fields if f.default_factory in _EMPTY],
-        # What another factory made did not come from the body.
+        # What is a default, or what another factory made, did not come from the body.
         [
             (f.name, f.type)
             for f in fields
-            if f.default_factory in _EMPTY or f.default_factory is msgspec.NODEFAULT
+            if f.default_factory in _EMPTY
+            or (f.default_factory is msgspec.NODEFAULT and f.default in _NOTHING)
         ],
     )
 
 
-def _sum(members: _Members, nested: list[tuple[str, Count]]) -> Count:
-    required, defaults, lists, _ = members
+def _sum(always: int, members: _Members, nested: list[tuple[str, Count]]) -> Count:
+    defaults, lists = members.defaults, members.lists
 
     def count(value: Any) -> int:
-        total = required
+        total = always
         for name, default in defaults:
             # A field that is missing holds the very default; one that was sent mostly not.
             if getattr(value, name) is not default:

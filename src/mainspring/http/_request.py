@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from mainspring import telemetry
-from mainspring.http._body import WholeBody, read_all, read_parts
+from mainspring.http._body import TakenBody, WholeBody, read_all, read_parts
 from mainspring.http._problem import BadRequest
 
 if TYPE_CHECKING:
@@ -168,14 +168,24 @@ class Request:
         return parse_cookies(self.raw_headers.get(b"cookie", b""))
 
     async def read(self, *, limit_bytes: int | None = None) -> bytes:
-        """The whole body, up to the route's limit or the one given."""
+        """The whole body, up to the route's limit or the one given; the same when read again."""
         limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
-        return await read_all(self.body, limit_bytes=limit)
+        data = await read_all(self.body, limit_bytes=limit)
+        if type(self.body) is not TakenBody:
+            self.body = WholeBody(data)
+        return data
 
     def stream(self, *, limit_bytes: int | None = None) -> AsyncIterator[bytes]:
         """The body piece by piece, up to the route's limit or the one given."""
         limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
+        if type(self.body) is not TakenBody:
+            self.body = TakenBody(self.body)
         return read_parts(self.body, limit_bytes=limit)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request can be answered from the beginning: nothing of it is used up."""
+        return type(self.body) is not TakenBody
 
 
 def arrived(  # noqa: PLR0913, PLR0917  # the parts of a request, in the order in which a server knows them
@@ -226,23 +236,28 @@ def parse_query(raw: bytes, *, limit: int = QUERY_PARAMETERS_LIMIT) -> dict[str,
     Source: WHATWG URL, section 5.1 (application/x-www-form-urlencoded parsing).
     """
     found: dict[str, list[str]] = {}
-    if not raw:
-        return found
+    if raw:
+        for name, _, value in query_pairs(raw, limit=limit):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def query_pairs(raw: bytes, *, limit: int = QUERY_PARAMETERS_LIMIT) -> list[tuple[str, str, str]]:
+    """The same as name, equals sign and value, in the order in which they were sent.
+
+    Raises:
+        BadRequest: as above.
+    """
     if raw.count(b"&") >= limit:
         raise BadRequest(f"more than {limit} parameters")
     try:
-        text = raw.decode("ascii") if raw.isascii() else raw.decode()
-        decode = "%" in text or "+" in text
-        for pair in text.split("&"):
-            if not pair:
-                continue
-            name, _, value = pair.partition("=")
-            if decode:
-                name, value = _unquote(name), _unquote(value)
-            found.setdefault(name, []).append(value)
+        text = raw.decode()
+        pairs = [pair.partition("=") for pair in text.split("&") if pair]
+        if "%" in text or "+" in text:
+            return [(_unquote(name), equals, _unquote(value)) for name, equals, value in pairs]
     except UnicodeDecodeError:
         raise BadRequest("the parameters are not UTF-8") from None
-    return found
+    return pairs
 
 
 def _unquote(text: str) -> str:

@@ -129,12 +129,14 @@ class Route:
         deadline: how long it may take; None for as long as it likes (streams, sockets).
         body_limit_bytes: the largest body that it takes.
         decompress: it takes bodies with a `Content-Encoding`.
+        attempts: how often the endpoint is run at most when the database asks for it.
         cpu: run a `def` endpoint in a process pool instead of a thread.
         status: of a plain answer; None for 200, or 204 when nothing is returned.
         hidden: not in the API description.
         deprecated: said to be so in the API description.
         body: what reads the body; None for a route without one.
         in_place: it never waits, so that a server may run it without a task.
+        now: the same as `answer`, at once, if it is in place and the body is all here.
     """
 
     methods: frozenset[str]
@@ -148,6 +150,7 @@ class Route:
     deadline: timedelta | None = None
     body_limit_bytes: int = 0
     decompress: bool = False
+    attempts: int = 3
     cpu: bool = False
     status: int | None = None
     hidden: bool = False
@@ -159,6 +162,7 @@ class Route:
     answer: Handler = field(default=None, repr=False)  # type: ignore[assignment]  # set by compile, before any request
     body: FormBody | StructuredBody | None = None
     in_place: bool = False
+    now: Callable[[Request], Response] = field(default=None, repr=False)  # type: ignore[assignment]  # set with `in_place`
     json_headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from mainspring.http._request import parse_query
+from mainspring.http._request import query_pairs
 from mainspring.http._signature import REQUIRED, is_struct
 from mainspring.http._text import finite, slot
 
@@ -51,19 +51,18 @@ def compile_values(parameters: Sequence[Parameter]) -> Callable[[Request], tuple
     names = [f"p{at}" for at in range(len(parameters))]
     values = attrgetter(*names) if len(names) > 1 else _one(names[0])
     captured = [(f"p{at}", p.name) for at, p in enumerate(parameters) if p.source == "path"]
-    asked = [(f"p{at}", p.wire_name) for at, p in enumerate(parameters) if p.source == "query"]
+    asked = {p.wire_name: f"p{at}" for at, p in enumerate(parameters) if p.source == "query"}
 
     def read(request: Request) -> tuple[Any, ...]:
         path = request.path_params
         sent: dict[str, Any] = {field: path[name] for field, name in captured}
         if asked and request.query_string:
-            query = parse_query(request.query_string)
-            for field, name in asked:
-                texts = query.get(name)
-                if texts is not None:
-                    if len(texts) > 1:
+            for name, _, text in query_pairs(request.query_string):
+                field = asked.get(name)
+                if field is not None:
+                    if field in sent:
                         raise Mismatch
-                    sent[field] = texts[0]
+                    sent[field] = text
         try:
             found = values(msgspec.convert(sent, box, strict=False))
         except (msgspec.ValidationError, ValueError):

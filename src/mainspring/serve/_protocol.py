@@ -245,27 +245,21 @@ class Connection(asyncio.Protocol):
             if not plain and head.upgrade and self._upgrades(request):
                 pass
             elif core.route(request).in_place and self.state is _IDLE:
-                answer = core.answer(request)
-                try:
-                    answer.send(None)
-                except StopIteration as done:
-                    response: Response = done.value
-                    content = response.body
-                    if (
-                        response.headers is self._known_headers
-                        and response.status == self._known_status
-                        and type(content) is bytes
-                        and self.plain
-                    ):
-                        self.write(
-                            b"%b%b%d\r\n\r\n%b" % (self._known, worker.dated, len(content), content)
-                        )
-                    elif type(content) is bytes:
-                        respond(self, request, response)
-                    else:
-                        self._start(self._stream(request, response))
+                response = core.answer_now(request)
+                content = response.body
+                if (
+                    response.headers is self._known_headers
+                    and response.status == self._known_status
+                    and type(content) is bytes
+                    and self.plain
+                ):
+                    self.write(
+                        b"%b%b%d\r\n\r\n%b" % (self._known, worker.dated, len(content), content)
+                    )
+                elif type(content) is bytes:
+                    respond(self, request, response)
                 else:
-                    self._refuse_to_wait(answer, request)
+                    self._start(self._stream(request, response))
             else:
                 self._start(self._serve(request))
             if self.state is not _IDLE:
@@ -293,11 +287,6 @@ class Connection(asyncio.Protocol):
     def know_nothing(self) -> None:
         """No answer is ordinary any more."""
         self._known_headers = None
-
-    def _refuse_to_wait(self, answer: Coroutine[Any, Any, Response], request: Request) -> None:
-        answer.close()
-        telemetry.failed("serve.waited", RuntimeError(f"{request.route.title} waited"))
-        self.refuse(Refusal(500, "the handler waited where it had promised not to"))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self.state is _IDLE:

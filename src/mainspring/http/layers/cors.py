@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mainspring.http._pipeline import immediate
 from mainspring.http._problem import Problem
 from mainspring.http._response import Header, Response, header_pairs
-from mainspring.http._routing import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.http._request import Request
+    from mainspring.http._routing import Route
     from mainspring.security import Cors
 
 _KEPT: Final = 256
@@ -89,4 +90,4 @@ def _preflight(headers: tuple[Header, ...]) -> Route:
             raise Problem(403, "pages of this origin may not call this", headers={"vary": "origin"})
         return Response(status=204, frozen_headers=headers)
 
-    return Route(methods=frozenset(), pattern="", endpoint=answer, answer=answer, in_place=True)
+    return immediate(answer)

@@ -23,6 +23,11 @@ PROTECTIVE: Final = header_pairs(
 )
 """What every answer carries unless it says otherwise (OWASP HTTP Headers Cheat Sheet)."""
 
+FOR_DATA: Final = PROTECTIVE[:1]
+"""What JSON carries of it. The rest is about documents: with `nosniff` no browser makes one of
+JSON, and what is no document has no frame, no opener and sends no referrer (OWASP REST Security
+Cheat Sheet, "Security headers")."""
+
 # A name or a bracketed address, and a port: what RFC 3986 allows and anybody uses.
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
