@@ -98,7 +98,7 @@ class Direct(AsyncSession):
         """
         link = await self._ready()
         plan, sql, arguments = self._prepared(query, into, values)
-        self._tell(sql, arguments, 0)
+        self._tell(sql, arguments)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
         try:
             async for rows in chunks:
@@ -165,11 +165,10 @@ class Direct(AsyncSession):
             raise _wrapped(backend.engine, plan.sql, values, exc) from exc
         return plan, sql, arguments
 
-    def _tell(self, sql: str, arguments: tuple[Any, ...], rows: int) -> None:
+    def _tell(self, sql: str, arguments: Any, rows: int = 0) -> None:
         if _observed.listening():
-            _observed.told(
-                _observed.Statement(sql, self.sync_session, parameters=len(arguments), rows=rows)
-            )
+            sent = _observed.Statement(sql, self.sync_session, len(arguments), rows)
+            _observed.told(sent)
 
     def _failure(self, link: Link, sql: str, arguments: Any, exc: Exception) -> Exception:
         """The error as SQLAlchemy would report it; the same if it is not the database's."""
