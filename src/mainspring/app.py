@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mainspring.auth import JwtProof, Proof, User
-    from mainspring.data import Database
+    from mainspring.data import Database, Session
     from mainspring.data._journal import Journal
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
@@ -215,6 +215,11 @@ class App(Router):
         if self._mail is None:
             self._mail = import_module("mainspring.http._mail").post(self)
         return self._mail
+
+    def add_database(self, session: type[Session], url: str) -> None:
+        """Give handlers that ask for `session`, a class of its own, one of another database."""
+        databases = import_module("mainspring.http._databases")
+        self.providers[session] = databases.database_of(session, url, self.services)
 
     def provide(
         self,
