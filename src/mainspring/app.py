@@ -20,6 +20,7 @@ from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
 from mainspring.http._compile import Compilation, compile_routes
 from mainspring.http._core import Core
+from mainspring.http._cursors import check_cursor_key, cursor_keys
 from mainspring.http._docs import docs_policy, docs_routes
 from mainspring.http._mount import Mounted
 from mainspring.http._paths import Paths
@@ -95,6 +96,7 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
 
 
 def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    check_cursor_key(route, app.settings)
     # What is behind a socket or a mount may have answered already.
     attempts = route.attempts if route.kind == "http" else 1
     return transact(app.database, attempts=attempts) if needs.unit else None
@@ -194,7 +196,8 @@ class App(Router):
         """The database of `DATABASE_URL`; connects when something needs it."""
         if self._database is None:
             data = import_module("mainspring.data")
-            database: Database = data.Database(self.settings.database_url)
+            cursors = data.Cursors(cursor_keys(self.settings))
+            database: Database = data.Database(self.settings.database_url, cursors=cursors)
             self._database = database
         return self._database
 
@@ -448,6 +451,7 @@ class App(Router):
             core = await asyncio.to_thread(self.compile)
         async with AsyncExitStack() as stack:
             self._open_logs(stack)
+            self._watch_statements(stack)
             await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))
             stack.callback(self._close_pools)
             stack.push_async_callback(self._close_database)
@@ -465,6 +469,11 @@ class App(Router):
             self._logs.open()
             # The writer's last lines may wait for the disk, and the loop must not.
             stack.push_async_callback(asyncio.to_thread, self._logs.close)
+
+    def _watch_statements(self, stack: AsyncExitStack) -> None:
+        mode = self.settings.repeated_statements or ("warning" if self.settings.debug else "off")
+        if mode != "off" and "mainspring.data" in sys.modules:
+            stack.callback(import_module("mainspring.data._repeats").watch(mode))
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.

@@ -17,6 +17,7 @@ from mainspring.data import (
     DatabaseUnavailable,
     DatabaseUrlError,
     SnapshotOutdated,
+    SqliteTooOld,
     WriterBusy,
     select,
     update,
@@ -239,9 +240,16 @@ class TestTheFile:
             "mmap_size": 0,
         }
 
-    def test_the_library_has_no_race_between_checkpoints(self) -> None:
-        version = tuple(map(int, apsw.sqlite_lib_version().split(".")))
-        assert version >= (3, 51, 3)
+    async def test_a_library_with_the_race_between_checkpoints_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("3.40.1", "3.51.2", "3.9.99"):
+            monkeypatch.setattr(apsw, "sqlite_lib_version", lambda v=version: v)
+            with pytest.raises(SqliteTooOld, match=version):
+                Database("sqlite://")
+        for version in ("3.51.3", "3.53.0", "4.0.0"):
+            monkeypatch.setattr(apsw, "sqlite_lib_version", lambda v=version: v)
+            await Database("sqlite://").close()
 
     async def test_full_synchronisation_can_be_asked_for(self, file: Path) -> None:
         async with Database(f"sqlite:///{file}?synchronous=full") as durable:

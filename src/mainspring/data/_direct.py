@@ -98,6 +98,7 @@ class Direct(AsyncSession):
         """
         link = await self._ready()
         plan, sql, arguments = self._prepared(query, into, values)
+        self._tell(sql, arguments)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
         try:
             async for rows in chunks:
@@ -131,6 +132,7 @@ class Direct(AsyncSession):
         except BaseException:
             self._unit.interrupted(link)
             raise
+        self._tell(sql, arguments, len(answer[0]))
         return plan, answer
 
     async def _ready(self) -> Link:
@@ -161,9 +163,12 @@ class Direct(AsyncSession):
         except (ValueError, TypeError, ArithmeticError, dialect.loaded_dbapi.Error) as exc:
             # A value that its column's type refuses.
             raise _wrapped(backend.engine, plan.sql, values, exc) from exc
-        if _observed.listening():
-            _observed.told(_observed.Statement(sql, self.sync_session, parameters=len(arguments)))
         return plan, sql, arguments
+
+    def _tell(self, sql: str, arguments: Any, rows: int = 0) -> None:
+        if _observed.listening():
+            sent = _observed.Statement(sql, self.sync_session, len(arguments), rows)
+            _observed.told(sent)
 
     def _failure(self, link: Link, sql: str, arguments: Any, exc: Exception) -> Exception:
         """The error as SQLAlchemy would report it; the same if it is not the database's."""

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import await_only
 
 from mainspring import telemetry
+from mainspring.data import _observed
 from mainspring.data._direct import Direct
 from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hooks import Hooks
+from mainspring.data._queries import Queries
 from mainspring.data._uninterrupted import Uninterrupted
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 
     from mainspring.data._backend import Backend
+    from mainspring.data._cursor import Cursors
     from mainspring.data._hooks import Hook, Mark
     from mainspring.data._link import Link
     from mainspring.data._pool import Pool
@@ -46,6 +49,7 @@ class UnitOfWork:
     Attributes:
         write: whether it may write.
         kept: whether something of it has been committed.
+        cursors: what signs the cursors of pages; None for a key of this process.
 
     As a context manager it gives the session, commits at the end, and rolls back if the block
     raised or was cancelled.
@@ -59,11 +63,15 @@ class UnitOfWork:
         "_pool",
         "_session",
         "_taking",
+        "cursors",
         "kept",
         "write",
     )
 
-    def __init__(self, backend: Backend, pool: Pool, *, write: bool) -> None:
+    def __init__(
+        self, backend: Backend, pool: Pool, *, write: bool, cursors: Cursors | None = None
+    ) -> None:
+        self.cursors = cursors
         self._backend = backend
         self._pool = pool
         self.write = write
@@ -297,13 +305,18 @@ class UnitOfWork:
 class _BoundSession(orm.Session):
     """SQLAlchemy's session, bound to whatever connection its unit holds."""
 
+    loads_together = True  # see _peers
+
     def __init__(self, *, unit: UnitOfWork, **options: Any) -> None:
         super().__init__(**options)
         self._unit = unit
         self._marks: WeakKeyDictionary[orm.SessionTransaction, Mark] | None = None
 
     def get_bind(self, *_args: Any, **_options: Any) -> Connection:
-        return self._unit.connection_now()
+        connection = self._unit.connection_now()
+        if _observed.listening():
+            _observed.entered(self, connection)
+        return connection
 
     def begin_nested(self) -> orm.SessionTransaction:
         savepoint = super().begin_nested()
@@ -323,7 +336,7 @@ def _rolled_back(session: _BoundSession, transaction: orm.SessionTransaction) ->
     session.rolled_back(transaction)
 
 
-class Session(Direct):
+class Session(Queries, Direct):
     """SQLAlchemy's `AsyncSession` within a unit of work.
 
     Objects stay readable after the commit. `commit` and `rollback` end the transaction, and
