@@ -182,13 +182,17 @@ async def claimed_by(session: Session, owner: str) -> set[int]:
 
 
 async def release(session: Session, owner: str, ids: Collection[int] | None = None) -> int:
-    """Let others have what the owner has claimed and will not do: all, or only some ids."""
+    """Let others have what the owner has claimed and will not do: all, or only some ids.
+
+    It was interrupted and has not failed, so the attempt does not count.
+    """
     mine = [_J.state == CLAIMED, _J.owner == owner]
     if ids is not None:
         if not ids:
             return 0
         mine.append(_J.id.in_(sorted(ids)))
-    return await _changed(session, update(JOURNAL).where(*mine).values(state=WAITING, owner=None))
+    free = {"state": WAITING, "owner": None, "attempts": _J.attempts - 1}
+    return await _changed(session, update(JOURNAL).where(*mine).values(**free))
 
 
 async def rescue(session: Session, *, prefix: str) -> int:
