@@ -38,6 +38,24 @@ class Everything(ShopModel):
     nothing: Mapped[str | None]
 
 
+class Sparse(ShopModel):
+    """Every type again, and any of them may be NULL."""
+
+    text: Mapped[str | None]
+    short: Mapped[str | None] = column(max_length=20)
+    number: Mapped[int | None]
+    flag: Mapped[bool | None]
+    ratio: Mapped[float | None]
+    instant: Mapped[datetime | None]
+    day: Mapped[date | None]
+    amount: Mapped[Decimal | None]
+    price: Mapped[Decimal | None] = column(precision=10, scale=2)
+    key: Mapped[UUID | None]
+    blob: Mapped[bytes | None]
+    facts: Mapped[dict[str, Any] | None]
+    words: Mapped[list[str] | None]
+
+
 class Customer(Timestamped, ShopModel):
     email: Mapped[str] = column(max_length=100, unique=True)
     name: Mapped[str] = column(default="nobody")

@@ -358,6 +358,16 @@ def _untagged(body: Note | Search) -> None: ...
 def _query_of_dataclass(point: Annotated[Point, Query()]) -> None: ...
 
 
+class Stranger:
+    """A class that nobody provides."""
+
+
+async def _of_a_stranger(who: Stranger | None) -> None: ...
+
+
+async def _of_strangers(who: list[Stranger]) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("handler", "text"),
     [
@@ -368,6 +378,8 @@ def _query_of_dataclass(point: Annotated[Point, Query()]) -> None: ...
         (_form_of_what, "into a Struct"),
         (_untagged, "cannot be read into"),
         (_query_of_dataclass, "Struct"),
+        (_of_a_stranger, "nothing provides a Stranger for 'who'"),
+        (_of_strangers, "nothing provides a Stranger for 'who'"),
     ],
 )
 def test_a_handler_that_cannot_be_bound_stops_the_start(handler, text) -> None:

@@ -22,6 +22,7 @@ from mainspring.http import (
     Created,
     Event,
     EventStream,
+    File,
     Form,
     Header,
     Html,
@@ -154,6 +155,10 @@ def sample(**options: Any) -> App:  # noqa: C901  # a list of routes
             yield b"x"
 
         return Stream(data())
+
+    @app.get("/download", allow=anyone)
+    async def download() -> File | None:
+        return File("report.pdf")
 
     @app.get("/lines", allow=anyone)
     async def lines() -> AsyncIterator[Sold]:
@@ -338,6 +343,7 @@ def test_answers_have_their_status_and_format(found: dict[str, Any]) -> None:
     assert contents("/api/items") == {"200": both}
     assert contents("/page") == {"200": {"text/html"}}
     assert contents("/file") == {"200": set()}
+    assert contents("/download") == {"200": {"*/*"}, "204": set()}
     assert contents("/lines") == {"200": {"application/jsonl"}}
     assert contents("/events") == {"200": {"text/event-stream"}}
     assert contents("/unsaid") == {"200": both}

@@ -33,3 +33,9 @@ class NoAccounts(ConfigError):
     """The application has no accounts, so none can be made."""
 
     code = "cli.no-accounts"
+
+
+class NoJournal(MainspringError):
+    """The application has no journal, so there is nothing to relay."""
+
+    code = "cli.no-journal"

@@ -36,6 +36,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "migrate": "bring the database to the newest migration, or to another one",
         "rollback": "undo the last migrations",
         "seed": "fill the database with the application's seed data",
+        "relay": "make what was committed happen, such as sending mail, without serving",
+        "journal": "look at what waits to happen, and try again what has failed",
     },
     "Accounts": {
         "createsuperuser": "make an account that may do everything",

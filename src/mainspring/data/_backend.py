@@ -9,7 +9,10 @@ from mainspring.backends import Backends
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from mainspring.data._driver import Driver
+    from mainspring.data._hot import Plans
     from mainspring.data._link import Link
+    from mainspring.data._retry import Retry
 
 
 class Backend(Protocol):
@@ -21,6 +24,8 @@ class Backend(Protocol):
     - `is_open` and `is_clean` do no I/O.
     - `bury` ends within seconds, closes the connection, and stops what the server is still
       doing for it.
+    - `retry` is pure, and names a reason only if the database has undone the transaction or
+      can undo it whole.
     - `begin` returns with the transaction begun, or leaves everything as it was.
     """
 
@@ -30,6 +35,10 @@ class Backend(Protocol):
 
     @property
     def engine(self) -> Engine: ...
+    @property
+    def driver(self) -> Driver: ...
+    @property
+    def plans(self) -> Plans: ...
     async def open(self) -> Link: ...
     def is_open(self, raw: Any) -> bool: ...
     def is_clean(self, raw: Any) -> bool: ...
@@ -39,6 +48,10 @@ class Backend(Protocol):
 
     async def begin(self, raw: Any, *, write: bool) -> None: ...
     async def bury(self, raw: Any) -> None: ...
+    def retry(self, error: BaseException) -> Retry | None:
+        """Why a unit that ended with the error may be done again; None if that is in vain."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -54,8 +67,9 @@ BACKENDS: Backends[Opener] = Backends(
         "sqlite": "mainspring.data.sqlite:Sqlite",
         "postgresql": "mainspring.data.postgresql:PostgreSQL",
         "postgres": "mainspring.data.postgresql:PostgreSQL",
+        "postgresql+psycopg": "mainspring.data.postgresql_psycopg:PooledPostgreSQL",
         "mysql": "mainspring.data.mysql:MySQL",
         "mariadb": "mainspring.data.mysql:MySQL",
     },
-    extras={"postgres": "postgresql", "mariadb": "mysql"},
+    extras={"postgres": "postgresql", "postgresql+psycopg": "psycopg", "mariadb": "mysql"},
 )

@@ -17,6 +17,12 @@ class DatabaseUrlError(ConfigError):
     code = "data.url"
 
 
+class SqliteTooOld(ConfigError):
+    """The SQLite in the process can lose commits when several connections use one file."""
+
+    code = "data.sqlite-too-old"
+
+
 class RowNotFound(MainspringError):
     """There is no row like the one that was asked for."""
 
@@ -47,10 +53,52 @@ class SnapshotOutdated(MainspringError):
     code = "data.snapshot-outdated"
 
 
+class HotStatementError(ConfigError):
+    """A hot statement and its struct, its parameters or its values do not fit."""
+
+    code = "data.hot-statement"
+
+
+class Contended(MainspringError):
+    """A unit met others in the database each time that it was tried."""
+
+    code = "data.contended"
+
+
+class PageError(MainspringError):
+    """A query cannot be read in pages."""
+
+    code = "data.page"
+
+
+class BadCursor(MainspringError):
+    """A cursor was not given out for this list, or has been changed."""
+
+    code = "data.bad-cursor"
+
+
+class RelationNotLoaded(MainspringError):
+    """A relation was read that is not loaded, where nothing can wait for the database."""
+
+    code = "data.relation-not-loaded"
+
+
+class RepeatedStatement(MainspringError):
+    """One place sent the same statement again and again within one unit of work."""
+
+    code = "data.repeated-statement"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 
     code = "data.unit-ended"
+
+
+class GiveUp(MainspringError):
+    """What an effect of the journal raises when no further attempt can succeed."""
+
+    code = "journal.give-up"
 
 
 def writer_busy(limit: float) -> WriterBusy:

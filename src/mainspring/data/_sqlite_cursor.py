@@ -94,6 +94,7 @@ class Cursor:
 
     def _next(self) -> tuple[Any, ...] | None:
         assert self._stream is not None
+        self._connection.check_idle()
         try:
             row: tuple[Any, ...] | None = self._stream.fetchone()
         except FAILURES as exc:

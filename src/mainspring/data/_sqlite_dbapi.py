@@ -1,7 +1,7 @@
 """SQLite for SQLAlchemy, in place: a DB-API face (PEP 249) over apsw without any thread.
 
-A call runs on the event loop's own thread and ends there. Only waiting for the writer lock
-suspends, and it suspends through SQLAlchemy's greenlet bridge.
+A call runs on the event loop's own thread and ends there. Only waiting for the writer lock and
+statements that take long suspend, and they suspend through SQLAlchemy's greenlet bridge.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only
 
 from mainspring.data._sqlite_attempt import Attempt, granted, outdated
@@ -35,6 +36,7 @@ from mainspring.data._sqlite_errors import (
     translate,
 )
 from mainspring.data._sqlite_lane import ask_until, bound
+from mainspring.data._sqlite_slices import STEPS, Slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +93,7 @@ class Connection(AdaptedConnection):
         "_durable",
         "_holds_lane",
         "_lane",
+        "_slices",
         "_turn",
         "writes",
     )
@@ -107,6 +110,8 @@ class Connection(AdaptedConnection):
         self._connection: Any = connection
         self._lane = lane
         self._turn = turn
+        self._slices = Slices(turn)
+        connection.set_progress_handler(self._slices, STEPS)
         self._committed = committed
         self._durable = durable
         self._holds_lane = False
@@ -123,12 +128,18 @@ class Connection(AdaptedConnection):
         """Whether a transaction is open."""
         return self._connection is not None and self._connection.in_transaction
 
+    @property
+    def holds_lane(self) -> bool:
+        """Whether other writers wait for it."""
+        return self._holds_lane
+
     def begin_now(self) -> bool:
         """Begin if that takes no waiting."""
         if not self.writes:
             self._connection.execute("BEGIN")
             return True
-        self._holds_lane = self._lane.take_now() and granted(self._ask, self._lane)
+        if self._lane.take_now() and granted(self._ask, self._lane):
+            self._enter_lane()
         return self._holds_lane
 
     async def begin_in_line(self) -> None:
@@ -138,7 +149,7 @@ class Connection(AdaptedConnection):
             WriterBusy: see `WriterLane.begin`.
         """
         await self._lane.begin(self._ask)
-        self._holds_lane = True
+        self._enter_lane()
 
     def begin(self) -> None:
         """Begin, waiting inside SQLAlchemy's greenlet if need be."""
@@ -157,6 +168,7 @@ class Connection(AdaptedConnection):
 
     def commit(self) -> None:
         """End the transaction."""
+        self.check_idle()
         try:
             if self._connection.in_transaction:
                 if self._durable and self._holds_lane:
@@ -172,6 +184,7 @@ class Connection(AdaptedConnection):
 
     def rollback(self) -> None:
         """Undo the transaction, if there is one."""
+        self.check_idle()
         try:
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -184,12 +197,20 @@ class Connection(AdaptedConnection):
         """Close; an open transaction is undone."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close(force=True)
+            self._slices.close(connection)
         self._leave_lane()
+
+    def check_idle(self) -> None:
+        """Raise if a statement is in the middle of its work."""
+        if self._slices.suspended:
+            raise ProgrammingError("a statement of this unit is still running: await it first")
+
+    def _enter_lane(self) -> None:
+        self._holds_lane = self._slices.urgent = True
 
     def _leave_lane(self) -> None:
         if self._holds_lane:
-            self._holds_lane = False
+            self._holds_lane = self._slices.urgent = False
             self._lane.give()
 
     def cursor(self, *, server_side: bool = False) -> Cursor:
@@ -211,6 +232,8 @@ class Connection(AdaptedConnection):
         connection = self._connection
         if connection is None:
             raise ProgrammingError("the connection is closed")
+        if self._slices.suspended:
+            self.check_idle()
         if self._turn.is_long():
             await_only(asyncio.sleep(0))
         if not self._holds_lane and _WRITES.match(sql) and connection.in_transaction:
@@ -226,6 +249,21 @@ class Connection(AdaptedConnection):
         await_only(ask_until(attempt, until=until, limit=limit))
         return attempt.result
 
+    def read_now(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        """The rows of a statement that only reads, outside of SQLAlchemy's greenlet.
+
+        None if it would have to wait, or is too long to hold the loop: then it has to be run
+        in the greenlet, where it can.
+        """
+        slices = self._slices
+        slices.cuts = True
+        try:
+            return self.run(sql, parameters).fetchall()
+        except (MissingGreenlet, apsw.InterruptError):
+            return None
+        finally:
+            slices.cuts = False
+
     def _run_write(self, sql: str, parameters: Sequence[Any]) -> apsw.Cursor:
         """The first write of a transaction that began as a reading one."""
         attempt = Attempt(self._connection, sql, parameters)
@@ -234,14 +272,14 @@ class Connection(AdaptedConnection):
             # snapshot history, so there is nothing to wait for.
             if not self._lane.take_now():
                 raise outdated()
-            self._holds_lane = True
+            self._enter_lane()
             if not attempt():
                 raise outdated()
         elif self._lane.take_now() and granted(attempt, self._lane):
-            self._holds_lane = True
+            self._enter_lane()
         else:
             await_only(self._lane.begin(attempt))
-            self._holds_lane = True
+            self._enter_lane()
         return attempt.result
 
     def describe(

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite.base import (
 )
 
 from mainspring.data import _sqlite_dbapi as dbapi
+from mainspring.data._effects import Noting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,10 @@ class _Tables(SQLiteDDLCompiler):
         return text
 
 
+class _Compiler(Noting, SQLiteDialect.statement_compiler):  # type: ignore[valid-type, misc]
+    pass
+
+
 class _Names(SQLiteIdentifierPreparer):
     # SQLAlchemy's list lacks what newer versions added, such as NOTHING and GENERATED.
     reserved_words = SQLiteIdentifierPreparer.reserved_words | {
@@ -105,6 +110,7 @@ class SqliteDialect(SQLiteDialect):
     returns_native_bytes = True
     default_paramstyle = "qmark"
     execution_ctx_cls = _Context
+    statement_compiler = _Compiler
     ddl_compiler = _Tables
     preparer = _Names
     colspecs = {  # noqa: RUF012  # SQLAlchemy's own attribute, read only

@@ -13,16 +13,21 @@ _LONG = 0.005
 
 
 class Turn:
-    """How long the present turn of the event loop has lasted since its first statement."""
+    """How long the present turn of the event loop has lasted since its first statement.
 
-    __slots__ = ("_began",)
+    Attributes:
+        statement_began: when the latest statement began, on the monotonic clock.
+    """
+
+    __slots__ = ("_began", "statement_began")
 
     def __init__(self) -> None:
         self._began = 0.0
+        self.statement_began = 0.0
 
     def is_long(self) -> bool:
         """Whether the next statement should let the others run first."""
-        now = time.monotonic()
+        self.statement_began = now = time.monotonic()
         if not self._began:
             self._began = now
             asyncio.get_running_loop().call_soon(self._end)

@@ -11,9 +11,15 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as _SqlalchemyMariaDBDialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
 
+from mainspring.data._effects import Noting, needs_transaction
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
+from mainspring.data._mysql_driver import AsyncmyDriver, begin
+from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -28,16 +34,31 @@ _BURY_SECONDS = 2.0
 # rows for every range that it updates, which is where deadlocks come from.
 _ISOLATION = "READ COMMITTED"
 
-# Strict mode makes a value that does not fit an error instead of a cut value.
-_ON_CONNECT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+# Strict mode makes a value that does not fit an error instead of a cut value. The ceilings of
+# the waits for rows and tables are in seconds; docs/why/timeouts.md says why they are constants.
+_ON_CONNECT = (
+    "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'),"
+    " innodb_lock_wait_timeout = 30, lock_wait_timeout = 30"
+)
 
+_NO_SAVEPOINT = 1305
+_BY_NUMBER: dict[object, Retry] = {
+    1213: Retry.DEADLOCK,
+    1020: Retry.CONFLICT,  # MariaDB with innodb_snapshot_isolation: the row has changed
+    1412: Retry.STALE,  # the table has another definition than when the transaction began
+    1615: Retry.STALE,
+}
 
 # Text compares by code point, as on SQLite, and not as the server happens to be set up.
 _TABLE_OPTIONS = (("ENGINE", "InnoDB"), ("CHARSET", "utf8mb4"), ("COLLATE", "utf8mb4_bin"))
 
 
 class MySQL:
-    """The MySQL and MariaDB backend."""
+    """The MySQL and MariaDB backend.
+
+    A unit's transaction begins with the first statement that does more than read, by a BEGIN
+    of its own; a unit that only reads takes one round trip for each statement and no other.
+    """
 
     pool_size = 10
     one_writer = False
@@ -61,6 +82,8 @@ class MySQL:
         ).sync_engine
         self._lent: set[Any] = self._engine.dialect.lent  # type: ignore[attr-defined]
         self._cut: set[Any] = self._engine.dialect.cut  # type: ignore[attr-defined]
+        self.driver = AsyncmyDriver(self._cut)
+        self.plans = Plans()
 
     @property
     def engine(self) -> Engine:
@@ -68,6 +91,7 @@ class MySQL:
 
     async def open(self) -> Link:
         link = await open_link(self._engine)
+        await link.raw.driver_connection.autocommit(True)  # noqa: FBT003  # asyncmy's own signature
         self._lent.add(link.raw)
         return link
 
@@ -79,7 +103,7 @@ class MySQL:
         return self.is_open(raw) and not raw.driver_connection.get_transaction_status()
 
     def begin_now(self, raw: Any, *, write: bool) -> bool:
-        # Autocommit is off: the first statement begins.
+        # The first statement that needs it begins.
         del raw, write
         return True
 
@@ -108,8 +132,28 @@ class MySQL:
         finally:
             killer.close()
 
+    def retry(self, error: BaseException) -> Retry | None:
+        return retry(error)
+
     async def close(self) -> None:
         self._engine.dispose()
+
+
+def retry(error: BaseException | None) -> Retry | None:
+    """Why a unit may be done again; of the driver's errors, and of SQLAlchemy's around them.
+
+    Source: MariaDB, "Error Codes"; MySQL, "Server Error Message Reference".
+    """
+    # A deadlock has undone the transaction with its savepoints, and going back to one of them
+    # is what failed on the way out.
+    while (number := _number(error)) == _NO_SAVEPOINT and error is not None:
+        error = error.__context__
+    return _BY_NUMBER.get(number)
+
+
+def _number(error: BaseException | None) -> object:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return cause.args[0] if isinstance(cause, asyncmy.errors.MySQLError) and cause.args else None
 
 
 class _Tables(MySQLDDLCompiler):
@@ -124,8 +168,14 @@ class _Tables(MySQLDDLCompiler):
         return given + "".join(missing)
 
 
+class _Compiler(Noting, MySQLDialect_asyncmy.statement_compiler):  # type: ignore[valid-type, misc]
+    pass
+
+
 class MySQLDialect(MySQLDialect_asyncmy):
     """SQLAlchemy's dialect, which leaves connections of our pool to the pool."""
+
+    statement_compiler = _Compiler
 
     ddl_compiler = _Tables
     driver = "mainspring"
@@ -138,6 +188,7 @@ class MySQLDialect(MySQLDialect_asyncmy):
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         try:
+            _begin(cursor, context)
             super().do_execute(  # type: ignore[no-untyped-call]
                 cursor, statement, parameters, context
             )
@@ -149,10 +200,24 @@ class MySQLDialect(MySQLDialect_asyncmy):
         self, cursor: Any, statement: str, parameters: Any, context: Any = None
     ) -> None:
         try:
+            _begin(cursor, context)
             super().do_executemany(cursor, statement, parameters, context)
         except asyncio.CancelledError:
             self._remember(context)
             raise
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        if self._has_transaction(dbapi_connection):
+            super().do_commit(dbapi_connection)  # type: ignore[no-untyped-call]
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        if self._has_transaction(dbapi_connection):
+            super().do_rollback(dbapi_connection)  # type: ignore[no-untyped-call]
+
+    def _has_transaction(self, dbapi_connection: Any) -> bool:
+        # In autocommit there is often none, and ending it would be a round trip for nothing.
+        raw = getattr(dbapi_connection, "dbapi_connection", dbapi_connection)
+        return raw not in self.lent or bool(raw.driver_connection.get_transaction_status())
 
     def _remember(self, context: Any) -> None:
         if context is not None:
@@ -166,10 +231,20 @@ class MySQLDialect(MySQLDialect_asyncmy):
             super().do_terminate(dbapi_connection)
 
 
+class _MariaDBCompiler(Noting, _SqlalchemyMariaDBDialect.statement_compiler):  # type: ignore[valid-type, misc]
+    pass
+
+
 class MariaDBDialect(_SqlalchemyMariaDBDialect, MySQLDialect):
     """The same with MariaDB's own types."""
 
+    statement_compiler = _MariaDBCompiler
     supports_statement_cache = True
+
+
+def _begin(cursor: Any, context: Any) -> None:
+    if needs_transaction(context):
+        await_only(begin(cursor._connection))  # noqa: SLF001  # the driver's, below the adapter
 
 
 if TYPE_CHECKING:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from asyncpg.exceptions import (  # type: ignore[import-untyped]  # it ships none
+    InvalidCachedStatementError,
+    OutdatedSchemaCacheError,
+)
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from mainspring.data._effects import Noting, needs_transaction
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
+from mainspring.data._postgresql_driver import AsyncpgDriver
+from mainspring.data._postgresql_errors import BY_STATE
+from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
@@ -19,13 +30,32 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 _PREPARED_STATEMENTS = 500
+# docs/why/timeouts.md says why these are constants of a connection.
+SERVER_SETTINGS = {
+    "application_name": "mainspring",
+    "timezone": "UTC",
+    # Compiling a short query costs more than running it.
+    "jit": "off",
+    "lock_timeout": "30s",
+    # Stop working for a process that has died; since PostgreSQL 14.
+    "client_connection_check_interval": "5s",
+}
+
+
+_serial = count()
+
+
+def _new_name() -> str:
+    return f"mainspring_{next(_serial)}"
 
 
 class PostgreSQL:
     """The PostgreSQL backend.
 
     A connection goes back to the pool without `RESET ALL`, which would cost a round trip per
-    unit: settings for one unit belong into `SET LOCAL`.
+    unit: settings for one unit belong into `SET LOCAL`. A unit's transaction begins with the
+    first statement that does more than read; what was read before it was read in autocommit,
+    which at READ COMMITTED is the same, and takes one round trip instead of three.
     """
 
     pool_size = 10
@@ -42,17 +72,16 @@ class PostgreSQL:
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "prepared_statement_cache_size": _PREPARED_STATEMENTS,
-                # asyncpg's own cache would hold every statement a second time.
+                # asyncpg's own cache would hold every statement a second time. Without it only a
+                # statement with a name stays prepared; others are planned anew each time.
                 "statement_cache_size": 0,
-                "server_settings": {
-                    "application_name": "mainspring",
-                    "timezone": "UTC",
-                    # Compiling a short query costs more than running it.
-                    "jit": "off",
-                },
+                "prepared_statement_name_func": _new_name,
+                "server_settings": SERVER_SETTINGS,
             },
         ).sync_engine
         self._lent: set[Any] = self._engine.dialect.lent  # type: ignore[attr-defined]
+        self.driver = AsyncpgDriver(self._engine.dialect)
+        self.plans = Plans()
 
     @property
     def engine(self) -> Engine:
@@ -71,8 +100,9 @@ class PostgreSQL:
         return not connection.is_closed() and not connection.is_in_transaction()
 
     def begin_now(self, raw: Any, *, write: bool) -> bool:
-        # The adapter sends BEGIN with the first statement.
-        del raw, write
+        # The first statement that needs it begins.
+        del write
+        raw.autocommit = True
         return True
 
     async def begin(self, raw: Any, *, write: bool) -> None:
@@ -87,12 +117,36 @@ class PostgreSQL:
         except TimeoutError:
             return
 
+    def retry(self, error: BaseException) -> Retry | None:
+        return retry(error)
+
     async def close(self) -> None:
         self._engine.dispose()
 
 
+class _Compiler(Noting, PGDialect_asyncpg.statement_compiler):  # type: ignore[valid-type, misc]
+    pass
+
+
+def retry(error: BaseException) -> Retry | None:
+    """Why a unit may be done again; of the driver's errors, and of SQLAlchemy's around them.
+
+    Source: PostgreSQL manual, appendix A, class 40; asyncpg, InvalidCachedStatementError.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    for each in (cause, cause.__cause__ if cause is not None else None):
+        if isinstance(each, InvalidCachedStatementError | OutdatedSchemaCacheError):
+            return Retry.STALE
+        reason = BY_STATE.get(getattr(each, "sqlstate", None) or "")
+        if reason is not None:
+            return reason
+    return None
+
+
 class PostgreSQLDialect(PGDialect_asyncpg):
     """SQLAlchemy's dialect, which leaves connections of our pool to the pool."""
+
+    statement_compiler = _Compiler
 
     driver = "mainspring"
     supports_statement_cache = True
@@ -101,11 +155,29 @@ class PostgreSQLDialect(PGDialect_asyncpg):
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.lent: set[Any] = set()
 
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        _begin(cursor, context)
+        super().do_execute(cursor, statement, parameters, context)  # type: ignore[no-untyped-call]
+
+    def do_executemany(
+        self, cursor: Any, statement: str, parameters: Any, context: Any = None
+    ) -> None:
+        _begin(cursor, context)
+        super().do_executemany(  # type: ignore[no-untyped-call]
+            cursor, statement, parameters, context
+        )
+
     def do_terminate(self, dbapi_connection: Any) -> None:
         # After a cancelled statement. Closing takes round trips, and the cancelled task
         # should not wait for them: `bury` does it.
         if dbapi_connection not in self.lent:
             super().do_terminate(dbapi_connection)
+
+
+def _begin(cursor: Any, context: Any) -> None:
+    raw = cursor._adapt_connection  # noqa: SLF001  # the adapter begins when it is not in autocommit
+    if raw.autocommit and needs_transaction(context):
+        raw.autocommit = False
 
 
 def _asyncpg_url(url: URL) -> URL:

@@ -8,15 +8,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apsw
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from mainspring.data._errors import DatabaseUnavailable, DatabaseUrlError, writer_busy
+from mainspring.data._errors import (
+    DatabaseUnavailable,
+    DatabaseUrlError,
+    SnapshotOutdated,
+    SqliteTooOld,
+    writer_busy,
+)
+from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, to_json
+from mainspring.data._retry import Retry
 from mainspring.data._sqlite_checkpoint import Checkpoint
+from mainspring.data._sqlite_driver import SqliteDriver
 from mainspring.data._sqlite_lane import WriterLane, bound, pause
 from mainspring.data._sqlite_turn import Turn
 from mainspring.errors import suggestion
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from mainspring.data._sqlite_dbapi import Connection
 
 _SYNCHRONOUS = ("normal", "full")
+_FIXED = (3, 51, 3)
 _CACHE_BYTES = 8 * 1024 * 1024
 
 
@@ -43,7 +54,11 @@ class Sqlite:
     one_writer = True
 
     def __init__(self, url: str) -> None:
+        check_version(apsw.sqlite_lib_version())
+        self.driver = SqliteDriver()
+        self.plans = Plans()
         parsed = make_url(url)
+        self._url = url
         self.path, self._folder = _place(parsed)
         # A database that ends with the process has nothing to save from a power cut.
         synchronous = "off" if self._folder else _synchronous(parsed)
@@ -70,6 +85,11 @@ class Sqlite:
     def engine(self) -> Engine:
         return self._engine
 
+    @property
+    def sibling_url(self) -> str:
+        """What opens the same file; the database that ends with the process has one too."""
+        return self._url if self._folder is None else f"sqlite:///{self.path}"
+
     async def open(self) -> Link:
         until = time.monotonic() + (limit := bound(self._lane.limit))
         while True:
@@ -90,7 +110,7 @@ class Sqlite:
         return raw.is_open
 
     def is_clean(self, raw: Connection) -> bool:
-        return not raw.in_transaction
+        return not raw.in_transaction and not raw.holds_lane
 
     def begin_now(self, raw: Connection, *, write: bool) -> bool:
         raw.writes = write
@@ -100,6 +120,9 @@ class Sqlite:
         raw.writes = write
         await raw.begin_in_line()
 
+    def retry(self, error: BaseException) -> Retry | None:
+        return Retry.OUTDATED if isinstance(error, SnapshotOutdated) else None
+
     async def bury(self, raw: Connection) -> None:
         raw.close()
 
@@ -107,6 +130,19 @@ class Sqlite:
         await self._checkpoint.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def check_version(version: str) -> None:
+    """Refuse a SQLite with the race of two checkpoints (fixed in 3.51.3, of 13 March 2026).
+
+    Raises:
+        SqliteTooOld: it is older; wheels of apsw bring one that is not.
+    """
+    if tuple(int(part) for part in version.split(".")) < _FIXED:
+        raise SqliteTooOld(
+            f"SQLite {version} can lose commits when several connections use one file",
+            fix="install apsw from its wheel, which brings its own SQLite: pip install -U apsw",
+        )
 
 
 def _place(url: URL) -> tuple[str, tempfile.TemporaryDirectory[str] | None]:

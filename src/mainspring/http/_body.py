@@ -52,6 +52,25 @@ class WholeBody:
         return data
 
 
+class TakenBody:
+    """A body of which somebody takes one piece after the other, so that it cannot be read again."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    @property
+    def declared_bytes(self) -> int | None:
+        return self._body.declared_bytes
+
+    def ready(self) -> bytes | None:
+        return None
+
+    async def chunk(self) -> bytes:
+        return await self._body.chunk()
+
+
 class BodyTooLarge(Problem):
     """The body has more bytes than the route takes."""
 

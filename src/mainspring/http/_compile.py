@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mainspring.http._binding import Binding, Provider, never_waits
-from mainspring.http._encoding import compile_encoder
+from mainspring.http._encoding import compile_encoder, values_of
 from mainspring.http._file import File, gives_files, without_files
 from mainspring.http._pipeline import at_once, compose, driven
 from mainspring.http._response import Response
 from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
+from mainspring.http._rows import sending_rows
 from mainspring.http._signature import Signature, read_signature
 from mainspring.http._stream import as_coroutine, compile_stream, streamed
 from mainspring.http._templates import may_be_template, rendered
@@ -105,6 +106,8 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     if endpoint is not route.endpoint:
         _check_stays_open(route, signature, shared.providers, "the stream")
     call = binding.handler(shared.pools.bind(endpoint, cpu=route.cpu))
+    if signature.rows:
+        call = sending_rows(call, values_of(signature.returns))
     if gives_files(signature.returns):
         call = _with_files(call)
     handler = _answering(route, call, encode, shared)
@@ -292,4 +295,5 @@ def _needs(route: Route, signature: Signature, providers: Mapping[Any, Provider]
     used = [providers[parameter.kind] for parameter in signature.of("provided")]
     principal = route.allow.needs_principal or any(provider.principal for provider in used)
     # Who is asking is read from the database, in the same unit as the rest.
-    return Needs(unit=principal or any(provider.unit for provider in used), principal=principal)
+    unit = principal or signature.rows or any(provider.unit for provider in used)
+    return Needs(unit=unit, principal=principal)

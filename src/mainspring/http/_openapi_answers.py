@@ -12,6 +12,7 @@ import msgspec
 
 from mainspring.auth import Principal
 from mainspring.http._encoding import FORMATS
+from mainspring.http._file import File
 from mainspring.http._problem import Violation
 from mainspring.http._response import Answer, Html, Redirect, Response
 from mainspring.http._routing import Capture
@@ -119,7 +120,8 @@ class Answers:
             return status, {media_type_of(item): {"schema": self._piece(item)}}
         media_type = _media_type(inner)
         if media_type is not None:
-            return status, {media_type: {"schema": {"type": "string"}}} if media_type else {}
+            schema = {} if media_type == "*/*" else {"type": "string"}
+            return status, {media_type: {"schema": schema}} if media_type else {}
         schema = self._schemas.of(inner)
         return status, {each: {"schema": schema} for each in FORMATS}
 
@@ -142,7 +144,7 @@ class Answers:
 def _stands_alone(kind: Any) -> bool:
     """Whether a part of a union is a response of its own, and not one shape of the value."""
     origin = get_origin(kind) or kind
-    if kind in {NoneType, str, bytes, Template}:
+    if kind in {NoneType, str, bytes, File, Template}:
         return True
     return isinstance(origin, type) and issubclass(origin, (Answer, Response, Html))
 
@@ -162,6 +164,8 @@ def _media_type(kind: Any) -> str | None:
         return "text/plain"
     if kind is bytes:
         return "application/octet-stream"
+    if kind is File:
+        return "*/*"  # it depends on the file
     return "" if isinstance(kind, type) and issubclass(kind, Response) else None
 
 
@@ -189,7 +193,7 @@ def _implied(route: Route, *, authenticated: bool) -> set[int]:
         found.add(401)
     if route.allow.needs_principal and not _lets_in_anybody_known(route):
         found.add(403)
-    if route.json_headers and signature.returns not in {None, NoneType, str, bytes, Html}:
+    if route.json_headers and signature.returns not in {None, NoneType, str, bytes, File, Html}:
         found.add(406)
     return found
 

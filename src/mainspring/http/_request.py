@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from mainspring import telemetry
-from mainspring.http._body import WholeBody, read_all, read_parts
+from mainspring.http._body import TakenBody, WholeBody, read_all, read_parts
 from mainspring.http._problem import BadRequest
 
 if TYPE_CHECKING:
@@ -168,14 +168,24 @@ class Request:
         return parse_cookies(self.raw_headers.get(b"cookie", b""))
 
     async def read(self, *, limit_bytes: int | None = None) -> bytes:
-        """The whole body, up to the route's limit or the one given."""
+        """The whole body, up to the route's limit or the one given; the same when read again."""
         limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
-        return await read_all(self.body, limit_bytes=limit)
+        data = await read_all(self.body, limit_bytes=limit)
+        if type(self.body) is not TakenBody:
+            self.body = WholeBody(data)
+        return data
 
     def stream(self, *, limit_bytes: int | None = None) -> AsyncIterator[bytes]:
         """The body piece by piece, up to the route's limit or the one given."""
         limit = self.route.body_limit_bytes if limit_bytes is None else limit_bytes
+        if type(self.body) is not TakenBody:
+            self.body = TakenBody(self.body)
         return read_parts(self.body, limit_bytes=limit)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request can be answered from the beginning: nothing of it is used up."""
+        return type(self.body) is not TakenBody
 
 
 def arrived(  # noqa: PLR0913, PLR0917  # the parts of a request, in the order in which a server knows them

@@ -35,6 +35,9 @@ class RouteOptions(TypedDict, total=False):
             as long as it takes.
         body_limit_bytes: larger bodies get 413; the application's (1 MiB) by default.
         decompress: take compressed bodies; the limit is of the bytes that come out.
+        attempts: how often it is run at most, 3 by default: again after a deadlock or another
+            conflict in the database, with everything undone and nothing answered. 1 for a
+            handler whose effects elsewhere must not come twice.
         status: of a plain result, when not 200.
         cpu: run a `def` function in a process instead of a thread.
         hidden: leave it out of the API description.
@@ -48,6 +51,7 @@ class RouteOptions(TypedDict, total=False):
     deadline: timedelta | None
     body_limit_bytes: int
     decompress: bool
+    attempts: int
     status: int
     cpu: bool
     hidden: bool
@@ -108,6 +112,7 @@ class Router:
             deadline=options.get("deadline", UNSET),
             body_limit_bytes=options.get("body_limit_bytes", 0),
             decompress=options.get("decompress", False),
+            attempts=options.get("attempts", 3),
             status=options.get("status"),
             cpu=options.get("cpu", False),
             hidden=options.get("hidden", False),

@@ -129,6 +129,7 @@ class Route:
         deadline: how long it may take; None for as long as it likes (streams, sockets).
         body_limit_bytes: the largest body that it takes.
         decompress: it takes bodies with a `Content-Encoding`.
+        attempts: how often the endpoint is run at most when the database asks for it.
         cpu: run a `def` endpoint in a process pool instead of a thread.
         status: of a plain answer; None for 200, or 204 when nothing is returned.
         hidden: not in the API description.
@@ -149,6 +150,7 @@ class Route:
     deadline: timedelta | None = None
     body_limit_bytes: int = 0
     decompress: bool = False
+    attempts: int = 3
     cpu: bool = False
     status: int | None = None
     hidden: bool = False

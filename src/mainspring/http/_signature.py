@@ -21,6 +21,7 @@ import msgspec
 
 from mainspring.http._markers import Body, Cookie, Form, Header, Query
 from mainspring.http._routing import RouteError
+from mainspring.http._rows import without_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container
@@ -66,10 +67,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A handler's parameters and what it returns; `Any` if it does not say."""
+    """A handler's parameters and what it returns; `Any` if it does not say.
+
+    Attributes:
+        rows: it may return a statement, whose rows are of the type.
+    """
 
     parameters: tuple[Parameter, ...]
     returns: Any
+    rows: bool = False
 
     def of(self, source: Source) -> list[Parameter]:
         """The parameters of one source, in order."""
@@ -95,7 +101,7 @@ def read_signature(
         _parameter(endpoint, raw, hints.get(raw.name, str), captured, provided)
         for raw in inspect.signature(endpoint).parameters.values()
     )
-    signature = Signature(parameters, hints.get("return", Any))
+    signature = Signature(parameters, *without_rows(hints.get("return", Any)))
     missing = set(captured) - {parameter.name for parameter in signature.of("path")}
     if missing:
         raise RouteError(
@@ -141,12 +147,36 @@ def _parameter(
                 raw.name, "provided", candidate, raw.name, raw.default, keyword, optional
             )
     if marker is None:
-        source: Source = "body" if _is_structured(inner) else "query"
+        # A type may say where it comes from, as `data.Page` does, which knows no markers.
+        said: Source | None = getattr(inner, "__source__", None)
+        source: Source = said or ("body" if _is_structured(inner) else "query")
+        if source == "query":
+            _check_text(endpoint, raw.name, kind)
         return Parameter(raw.name, source, kind, raw.name, raw.default, keyword)
     source = _SOURCES[type(marker)]
     default_name = raw.name.replace("_", "-") if source == "header" else raw.name
     name = getattr(marker, "name", "") or default_name
     return Parameter(raw.name, source, kind, name, raw.default, keyword)
+
+
+def _check_text(endpoint: Callable[..., Any], name: str, kind: Any) -> None:
+    """Refuse a class that no text of a query can become: nobody provides it, most likely."""
+    try:
+        strange = _unknown_class(msgspec.inspect.type_info(kind))
+    except TypeError:
+        return  # the reader of the parameter says what is wrong with it
+    if strange is not None:
+        raise RouteError(
+            f"{_name(endpoint)}: nothing provides a {strange.__name__} for {name!r}",
+            fix=f"app.provide({strange.__name__}, …), or give {name!r} a type that text can hold",
+        )
+
+
+def _unknown_class(info: Any) -> type | None:
+    if isinstance(info, msgspec.inspect.CustomType):
+        return info.cls
+    inner = getattr(info, "types", None) or [getattr(info, "item_type", None)]
+    return next((found for part in inner if part and (found := _unknown_class(part))), None)
 
 
 def _provided(kind: Any, provided: Container[Any]) -> bool:
