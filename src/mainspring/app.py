@@ -28,6 +28,7 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http._static import StaticError, StaticFiles
+from mainspring.http._undeclared import UndeclaredPolicy
 from mainspring.http.layers.compression import Compression
 from mainspring.http.layers.cors import CrossOrigin
 from mainspring.http.layers.deadline import bound
@@ -76,19 +77,6 @@ class Progress(Protocol):
     def track(self, items: Iterable[T], title: str, *, total: int | None = None) -> Iterator[T]:
         """The items one by one, counted under `title`; `total` where `len` cannot say it."""
         ...
-
-
-class UndeclaredPolicy(ConfigError):
-    """Routes, sockets or mounts that do not say who may use them."""
-
-    code = "app.undeclared-policy"
-
-    def __init__(self, routes: list[Route]) -> None:
-        listed = "; ".join(f"{r.title} ({r.endpoint.__qualname__})" for r in routes)
-        super().__init__(
-            f"no policy is declared for: {listed}",
-            fix="give each an allow=: anyone, signed_in, role('…') or a policy of your own",
-        )
 
 
 def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
@@ -204,17 +192,18 @@ class App(Router):
     @property
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
-        self._journal = self._journal or import_module("mainspring.data._journal").Journal(
+        found: Journal = self._journal or import_module("mainspring.data._journal").Journal(
             self.database
         )
-        return self._journal
+        self._journal = found
+        return found
 
     @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
-        if self._mail is None:
-            self._mail = import_module("mainspring.http._mail").post(self)
-        return self._mail
+        found: Post = self._mail or import_module("mainspring.http._mail").post(self)
+        self._mail = found
+        return found
 
     def add_database(self, session: type[Session], url: str) -> None:
         """Give handlers that ask for `session`, a class of its own, one of another database."""
