@@ -192,18 +192,18 @@ class App(Router):
     @property
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
-        found: Journal = self._journal or import_module("mainspring.data._journal").Journal(
-            self.database
-        )
-        self._journal = found
-        return found
+        if self._journal is None:
+            made: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = made
+        return self._journal
 
     @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
-        found: Post = self._mail or import_module("mainspring.http._mail").post(self)
-        self._mail = found
-        return found
+        if self._mail is None:
+            made: Post = import_module("mainspring.http._mail").post(self)
+            self._mail = made
+        return self._mail
 
     def add_database(self, session: type[Session], url: str) -> None:
         """Give handlers that ask for `session`, a class of its own, one of another database."""
