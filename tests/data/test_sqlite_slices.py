@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from mainspring.data import UnitOfWork
+
 COUNT = (
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {})"
     " SELECT count(*), max(x) FROM c"
@@ -109,6 +111,33 @@ class TestTheLoopTurns:
         assert not long.done()
         long.cancel()
         await asyncio.wait([long])
+
+
+async def test_a_long_write_of_a_reading_unit_is_suspended_after_it_has_waited_for_its_turn(
+    database: Database,
+) -> None:
+    units: list[UnitOfWork] = []
+
+    async def write() -> None:
+        async with database.unit(write=False) as db:
+            units.append(db.unit)
+            name = func.upper(func.hex(func.zeroblob(100)))
+            await db.execute(update(Customer).values(name=name))
+
+    async with database.unit() as other:
+        other.add(Customer(email="a@x"))
+        await other.flush()
+        waiting = asyncio.ensure_future(write())
+        for _ in range(5):
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+    suspended = 0
+    while not waiting.done():
+        await asyncio.sleep(0)
+        link = units[0].link
+        suspended += link is not None and link.raw._slices.suspended
+    await waiting
+    assert suspended > 5
 
 
 async def test_a_short_statement_does_not_suspend(
