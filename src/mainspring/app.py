@@ -204,16 +204,17 @@ class App(Router):
     @property
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
-        self._journal = self._journal or import_module("mainspring.data._journal").Journal(
-            self.database
-        )
+        if self._journal is None:
+            made: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = made
         return self._journal
 
     @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
         if self._mail is None:
-            self._mail = import_module("mainspring.http._mail").post(self)
+            made: Post = import_module("mainspring.http._mail").post(self)
+            self._mail = made
         return self._mail
 
     def add_database(self, session: type[Session], url: str) -> None:

@@ -218,7 +218,7 @@ async def rescue(session: Session, *, prefix: str) -> int:
     return found
 
 
-async def counts(session: Session) -> Sequence[Row[Any]]:
+async def counts(session: Session) -> Sequence[Row[*tuple[Any, ...]]]:
     """Kind, state, how many, and the age of the oldest in milliseconds."""
     found = await session.execute(
         select(
@@ -235,7 +235,7 @@ async def counts(session: Session) -> Sequence[Row[Any]]:
 
 async def listed(
     session: Session, *, state: int | None = None, kind: str | None = None, limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """Rows without their payloads, the oldest first."""
     wanted = [_J.state == state] if state is not None else []
     wanted += [_J.kind == kind] if kind is not None else []
