@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mainspring.data import _observed
-from mainspring.data._errors import RowNotFound
+from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hot import Bound, Hot
 
 if TYPE_CHECKING:
@@ -94,16 +94,24 @@ class Direct(AsyncSession):
     async def each(self, query: Any, into: Any = None, /, **values: Any) -> AsyncIterator[Any]:
         """Row by row, by a cursor of the server: at most 500 rows are in memory.
 
-        Until the iteration has ended the unit can send nothing else on MySQL and MariaDB.
+        Until the iteration has ended the unit can send nothing else on MySQL and MariaDB. The
+        end of the unit, or of its transaction, ends the iteration too.
+
+        Raises:
+            UnitEnded: that has happened, and rows were left.
         """
         link = await self._ready()
         plan, sql, arguments = self._prepared(query, into, values)
         self._tell(sql, arguments, 0)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
+        streams: set[Any] = self.__dict__.setdefault("_streams", set())
+        streams.add(chunks)
         try:
             async for rows in chunks:
                 for value in plan.decoder(None).all(rows):
                     yield value
+            if chunks not in streams:
+                raise UnitEnded("the transaction ended before all rows were read")
         except self._unit.backend.engine.dialect.loaded_dbapi.Error as exc:
             raise self._failure(link, sql, arguments, exc) from exc
         except (Exception, GeneratorExit):
@@ -112,7 +120,14 @@ class Direct(AsyncSession):
             self._unit.interrupted(link)
             raise
         finally:
+            streams.discard(chunks)
             await chunks.aclose()
+
+    async def end_streams(self) -> None:
+        """End the iterations that `each` has begun; a transaction cannot end before them."""
+        streams: set[Any] | None = self.__dict__.get("_streams")
+        while streams:
+            await streams.pop().aclose()
 
     async def _answer(
         self, query: Any, into: Any, values: Mapping[str, Any]

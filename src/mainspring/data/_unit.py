@@ -169,6 +169,8 @@ class UnitOfWork:
     async def save(self) -> None:
         """Commit, and leave the unit open for another transaction."""
         try:
+            if self._session is not None:
+                await self._session.end_streams()
             await self._flush()
             while self._hooks is not None and await self._hooks.prepare():
                 await self._flush()
@@ -222,6 +224,8 @@ class UnitOfWork:
     async def _undo(self, link: Link) -> None:
         clean = False
         try:
+            if self._session is not None:
+                await self._session.end_streams()
             if self._session is not None and self._session.is_loaded:
                 await AsyncSession.close(self._session)
             clean = not link.connection.in_transaction()
