@@ -20,6 +20,7 @@ from mainspring.http._binding import Provider
 from mainspring.http._calls import Pools
 from mainspring.http._compile import Compilation, compile_routes
 from mainspring.http._core import Core
+from mainspring.http._cursors import check_cursor_key, cursor_keys
 from mainspring.http._docs import docs_policy, docs_routes
 from mainspring.http._mount import Mounted
 from mainspring.http._paths import Paths
@@ -51,10 +52,9 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
-    from types import ModuleType
 
     from mainspring.auth import JwtProof, Proof, User
-    from mainspring.data import Database
+    from mainspring.data import Database, Session
     from mainspring.data._journal import Journal
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
@@ -96,6 +96,7 @@ def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:
 
 
 def _transact(app: App, route: Route, needs: Needs) -> Layer | None:
+    check_cursor_key(route, app.settings)
     # What is behind a socket or a mount may have answered already.
     attempts = route.attempts if route.kind == "http" else 1
     return transact(app.database, attempts=attempts) if needs.unit else None
@@ -195,7 +196,8 @@ class App(Router):
         """The database of `DATABASE_URL`; connects when something needs it."""
         if self._database is None:
             data = import_module("mainspring.data")
-            database: Database = data.Database(self.settings.database_url)
+            cursors = data.Cursors(cursor_keys(self.settings))
+            database: Database = data.Database(self.settings.database_url, cursors=cursors)
             self._database = database
         return self._database
 
@@ -203,22 +205,22 @@ class App(Router):
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
         if self._journal is None:
-            journal: Journal = import_module("mainspring.data._journal").Journal(self.database)
-            self._journal = journal
+            made: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = made
         return self._journal
-
-    @property
-    def journals(self) -> bool:
-        """Whether there is a journal: something in the application has effects."""
-        return self._journal is not None
 
     @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
         if self._mail is None:
-            opened = import_module("mainspring.http._mail").post
-            self._mail = opened(self.journal, self.database, self.settings)
+            made: Post = import_module("mainspring.http._mail").post(self)
+            self._mail = made
         return self._mail
+
+    def add_database(self, session: type[Session], url: str) -> None:
+        """Give handlers that ask for `session`, a class of its own, one of another database."""
+        databases = import_module("mainspring.http._databases")
+        self.providers[session] = databases.database_of(session, url, self.services)
 
     def provide(
         self,
@@ -318,13 +320,11 @@ class App(Router):
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
-        mail = self._provide_mail()
         cross_origin = self._cross_origin()
         constant = cross_origin.constant if cross_origin else ()
         protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
-        if mail is not None:
-            docs += mail.mailbox_routes(lambda: self.mail, debug=settings.debug)
+        docs += self._provide_mail()
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -352,8 +352,6 @@ class App(Router):
             sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
-        if mail is not None and mail.is_asked_for(self._core.declared):
-            _ = self.mail  # now, so that a mistake in MAIL_URL stops the start
         return self._core
 
     def _with_files(self, route: Route) -> Route:
@@ -412,13 +410,13 @@ class App(Router):
             self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
 
-    def _provide_mail(self) -> ModuleType | None:
-        # As with data: whoever has not imported it cannot ask for it.
+    def _provide_mail(self) -> list[Route]:
         if "mainspring.mail" not in sys.modules:
-            return None
-        mail = import_module("mainspring.http._mail")
-        self.providers |= mail.providers(lambda: self.mail)
-        return mail
+            return []
+        given: tuple[dict[Any, Provider], list[Route]]
+        given = import_module("mainspring.http._mail").provide(self, lambda: self.mail)
+        self.providers |= given[0]
+        return given[1]
 
     def _provide_accounts(self) -> None:
         # The same holds for users, except that a policy or an argument can ask for them too.
@@ -459,6 +457,7 @@ class App(Router):
             core = await asyncio.to_thread(self.compile)
         async with AsyncExitStack() as stack:
             self._open_logs(stack)
+            self._watch_statements(stack)
             await stack.enter_async_context(Watchdog(after=self.settings.blocked_loop_after))
             stack.callback(self._close_pools)
             stack.push_async_callback(self._close_database)
@@ -477,11 +476,16 @@ class App(Router):
             # The writer's last lines may wait for the disk, and the loop must not.
             stack.push_async_callback(asyncio.to_thread, self._logs.close)
 
+    def _watch_statements(self, stack: AsyncExitStack) -> None:
+        mode = self.settings.repeated_statements or ("warning" if self.settings.debug else "off")
+        if mode != "off" and "mainspring.data" in sys.modules:
+            stack.callback(import_module("mainspring.data._repeats").watch(mode))
+
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.
-        post, self._mail, self._journal = self._mail, None, None
-        if post is not None:
-            await post.transport.close()
+        mail, self._mail, self._journal = self._mail, None, None
+        if mail is not None:
+            await mail.close()
         database, self._database, self._core = self._database, None, None
         if database is not None:
             await database.close()

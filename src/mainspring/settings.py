@@ -55,6 +55,7 @@ class Secret:
 
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+Repeats: TypeAlias = Literal["", "off", "metric", "warning", "error"]
 
 
 def _plain(name: str, default: Any, *, read: Callable[[str], Any] | None = None) -> Any:
@@ -118,6 +119,10 @@ class Settings:
     """The largest request body, unless the route says otherwise."""
     compression: bool = True
     """Compress answers for clients that take it. Off where a proxy in front does so."""
+    repeated_statements: Repeats = ""
+    """What happens when one place sends a statement again and again in one unit of work: a
+    `metric` (the event `data.repeated`), a `warning` in the log, an `error` at the statement,
+    or `off`. Empty: `warning` in development, and `off` outside it."""
     threads: int = 40
     """Threads for `def` handlers, per process."""
     processes: int = 0
@@ -321,6 +326,12 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _repeats(text: str) -> str:
+    if text.lower() not in get_args(Repeats):
+        raise ValueError(text)
+    return text.lower()
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -330,6 +341,7 @@ _READERS: Final[dict[Any, Any]] = {
     bool: lambda text: _FLAGS[text.lower()],
     int: _count,
     Level: _level,
+    Repeats: _repeats,
     Secret: Secret,
     timedelta: span,
     tuple[str, ...]: _names,
@@ -339,6 +351,7 @@ _EXPECTED: Final[dict[Any, str]] = {
     bool: "true or false",
     int: "a whole number, or a size such as 1MiB",
     Level: f"one of {', '.join(get_args(Level))}",
+    Repeats: f"one of {', '.join(filter(None, get_args(Repeats)))}",
     Secret: "text",
     timedelta: "a span such as 10, 500ms or 2m",
     tuple[str, ...]: "a list separated by commas",

@@ -240,7 +240,7 @@ class TestTheFile:
             "mmap_size": 0,
         }
 
-    def test_a_library_with_the_race_between_checkpoints_is_refused(
+    async def test_a_library_with_the_race_between_checkpoints_is_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for version in ("3.40.1", "3.51.2", "3.9.99"):
@@ -249,7 +249,7 @@ class TestTheFile:
                 Database("sqlite://")
         for version in ("3.51.3", "3.53.0", "4.0.0"):
             monkeypatch.setattr(apsw, "sqlite_lib_version", lambda v=version: v)
-            Database("sqlite://")
+            await Database("sqlite://").close()
 
     async def test_full_synchronisation_can_be_asked_for(self, file: Path) -> None:
         async with Database(f"sqlite:///{file}?synchronous=full") as durable:

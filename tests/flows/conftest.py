@@ -75,5 +75,11 @@ def conduit(
     else:
         url = request.getfixturevalue(f"{request.param}_database")
     mainspring("migrate", cwd=CONDUIT, DATABASE_URL=url, SECRET_KEY=SECRET)
-    with serving(CONDUIT, DATABASE_URL=url, SECRET_KEY=SECRET) as base:
+    settings = {
+        "DATABASE_URL": url,
+        "SECRET_KEY": SECRET,
+        # A statement that one place sends again and again is a 500, and so a failed test.
+        "MAINSPRING_REPEATED_STATEMENTS": "error",
+    }
+    with serving(CONDUIT, **settings) as base:
         yield f"{base}/api"

@@ -69,12 +69,12 @@ class BadCredentials(MainspringError):
 
 
 class MissingSecretKey(ConfigError):
-    """Tokens are to be signed, and there is no SECRET_KEY to sign them with."""
+    """Tokens or cursors are to be signed, and there is no SECRET_KEY to sign them with."""
 
     code = "auth.missing-secret-key"
 
     def __init__(self) -> None:
         super().__init__(
-            "the application signs tokens, and SECRET_KEY is not set",
+            "the application signs tokens or cursors, and SECRET_KEY is not set",
             fix="set it to the output of: python -c 'import secrets; print(secrets.token_hex(32))'",
         )

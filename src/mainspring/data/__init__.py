@@ -4,14 +4,19 @@ from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, joinedload, relationship, selectinload
 
+from mainspring.data._cursor import Cursors
 from mainspring.data._database import Database
 from mainspring.data._errors import (
+    BadCursor,
     Contended,
     DatabaseUnavailable,
     DatabaseUrlError,
     HotStatementError,
     ModelError,
+    PageError,
     PoolExhausted,
+    RelationNotLoaded,
+    RepeatedStatement,
     RowNotFound,
     SnapshotOutdated,
     SqliteTooOld,
@@ -20,12 +25,15 @@ from mainspring.data._errors import (
 )
 from mainspring.data._hot import Bound, Hot, Rows, hot
 from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_now
+from mainspring.data._page import Page, Paged
 from mainspring.data._retry import Retry
 from mainspring.data._unit import Session, UnitOfWork
 
 __all__ = [
+    "BadCursor",
     "Bound",
     "Contended",
+    "Cursors",
     "Database",
     "DatabaseUnavailable",
     "DatabaseUrlError",
@@ -35,7 +43,12 @@ __all__ = [
     "Mapped",
     "Model",
     "ModelError",
+    "Page",
+    "PageError",
+    "Paged",
     "PoolExhausted",
+    "RelationNotLoaded",
+    "RepeatedStatement",
     "Retry",
     "RowNotFound",
     "Rows",

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
+from mainspring.data._cursor import Cursors
 from mainspring.data._pool import Connections, Pool
 from mainspring.data._retry import ATTEMPTS, another, retrying
 from mainspring.data._uninterrupted import Uninterrupted
@@ -39,6 +40,7 @@ class Database:
         pool_size: the most connections of this process; None for the backend's own number. On
             SQLite the one for writing comes on top.
         checkout: how long a unit waits for a connection, if its deadline is not nearer.
+        cursors: what signs those of pages; by default with a key of this process only.
 
     Raises:
         UnknownBackend: nothing answers to the URL's scheme.
@@ -46,8 +48,14 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, pool_size: int | None = None, checkout: timedelta = CHECKOUT
+        self,
+        url: str,
+        *,
+        pool_size: int | None = None,
+        checkout: timedelta = CHECKOUT,
+        cursors: Cursors | None = None,
     ) -> None:
+        self.cursors = cursors or Cursors()
         self._url = url
         self._backend = BACKENDS.load(url)(url)
         self._connections = _connections(
@@ -82,7 +90,7 @@ class Database:
         """
         connections = self._connections
         pool = connections.writing if write else connections.reading
-        return UnitOfWork(self._backend, pool, write=write)
+        return UnitOfWork(self._backend, pool, write=write, cursors=self.cursors)
 
     async def retrying(
         self,

@@ -102,7 +102,7 @@ class Direct(AsyncSession):
         """
         link = await self._ready()
         plan, sql, arguments = self._prepared(query, into, values)
-        self._tell(sql, arguments, 0)
+        self._tell(sql, arguments)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
         streams: set[Any] = self.__dict__.setdefault("_streams", set())
         streams.add(chunks)
@@ -110,8 +110,6 @@ class Direct(AsyncSession):
             async for rows in chunks:
                 for value in plan.decoder(None).all(rows):
                     yield value
-            if chunks not in streams:
-                raise UnitEnded("the transaction ended before all rows were read")
         except self._unit.backend.engine.dialect.loaded_dbapi.Error as exc:
             raise self._failure(link, sql, arguments, exc) from exc
         except (Exception, GeneratorExit):
@@ -120,8 +118,11 @@ class Direct(AsyncSession):
             self._unit.interrupted(link)
             raise
         finally:
+            ended = chunks not in streams
             streams.discard(chunks)
             await chunks.aclose()
+        if ended:
+            raise UnitEnded("the transaction ended before all rows were read")
 
     async def end_streams(self) -> None:
         """End the iterations that `each` has begun; a transaction cannot end before them."""
@@ -180,11 +181,10 @@ class Direct(AsyncSession):
             raise _wrapped(backend.engine, plan.sql, values, exc) from exc
         return plan, sql, arguments
 
-    def _tell(self, sql: str, arguments: tuple[Any, ...], rows: int) -> None:
+    def _tell(self, sql: str, arguments: Any, rows: int = 0) -> None:
         if _observed.listening():
-            _observed.told(
-                _observed.Statement(sql, self.sync_session, parameters=len(arguments), rows=rows)
-            )
+            sent = _observed.Statement(sql, self.sync_session, len(arguments), rows)
+            _observed.told(sent)
 
     def _failure(self, link: Link, sql: str, arguments: Any, exc: Exception) -> Exception:
         """The error as SQLAlchemy would report it; the same if it is not the database's."""

@@ -65,6 +65,30 @@ class Contended(MainspringError):
     code = "data.contended"
 
 
+class PageError(MainspringError):
+    """A query cannot be read in pages."""
+
+    code = "data.page"
+
+
+class BadCursor(MainspringError):
+    """A cursor was not given out for this list, or has been changed."""
+
+    code = "data.bad-cursor"
+
+
+class RelationNotLoaded(MainspringError):
+    """A relation was read that is not loaded, where nothing can wait for the database."""
+
+    code = "data.relation-not-loaded"
+
+
+class RepeatedStatement(MainspringError):
+    """One place sent the same statement again and again within one unit of work."""
+
+    code = "data.repeated-statement"
+
+
 class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 

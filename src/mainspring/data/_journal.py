@@ -110,9 +110,10 @@ class Journal:
         """
         self._effects[kind] = Effect(run, retry or Retry(), timeout)
 
-    def knows(self, kind: str) -> bool:
-        """Whether the kind is declared."""
-        return kind in self._effects
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Which effects are declared."""
+        return frozenset(self._effects)
 
     @property
     def running(self) -> bool:

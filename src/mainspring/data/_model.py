@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sqlalchemy import ForeignKey, MetaData, Numeric, String, Text, UniqueConstraint
 from sqlalchemy import inspect as mapping_of
+from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 from sqlalchemy.orm.attributes import QueryableAttribute
 
 from mainspring.data._errors import ModelError
+from mainspring.data._peers import watch_models
 from mainspring.data.types import PYTHON_TYPES, Integer64, LongText
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Model(DeclarativeBase):
+class Model(AsyncAttrs, DeclarativeBase):
     """The base of every model.
 
     A class gets a table named after it (`ArticleTag`: `article_tags`; `__tablename__`
@@ -73,6 +75,9 @@ class Model(DeclarativeBase):
         table: Table | None = cls.__dict__.get("__table__")
         if table is not None:
             _check_indexed_text(cls.__name__, table)
+
+
+watch_models(Model.registry)
 
 
 def _has_mapped_parent(cls: type) -> bool:

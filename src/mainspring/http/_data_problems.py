@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DataError, DBAPIError
 
 from mainspring.data import (
+    BadCursor,
     Contended,
     DatabaseUnavailable,
     IntegrityError,
@@ -14,7 +15,7 @@ from mainspring.data import (
     RowNotFound,
     WriterBusy,
 )
-from mainspring.http._problem import Conflict, Invalid, NotFound, Problem
+from mainspring.http._problem import Conflict, Invalid, NotFound, Problem, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,12 @@ def _unstorable(_error: Any) -> Problem:
     return Invalid("a value cannot be stored: it is too long, too large, or has a NUL character")
 
 
+def _bad_cursor(error: BadCursor) -> Problem:
+    return Invalid([Violation(f"{error.what}; {error.fix}", parameter="cursor")])
+
+
 TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
+    BadCursor: _bad_cursor,
     RowNotFound: lambda error: NotFound(error.what, code=error.code),
     IntegrityError: lambda _: Conflict("this conflicts with what is there already"),
     DataError: _unstorable,

@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin
 
 import msgspec
+from msgspec import structs
 
 from mainspring.errors import MainspringError
 from mainspring.http._file import File
@@ -178,10 +179,14 @@ def _fitting(kind: Any) -> Callable[[Any], Any]:
     if kind in {Any, None, NoneType, str, bytes, Html} or _is_response(kind):
         return _unannotated
     exact = _exactly(kind) or (lambda result: type(result) is kind)
+    generic = get_origin(kind) if _is_struct(get_origin(kind)) else None
 
     def fit(result: Any) -> Any:
         if exact(result):
             return result
+        if generic is not None and type(result) is generic:
+            # `convert` takes any `Paged` for a `Paged[Book]`, and looks at no item.
+            result = structs.asdict(result)
         try:
             return msgspec.convert(result, kind, from_attributes=True)
         except msgspec.ValidationError as exc:

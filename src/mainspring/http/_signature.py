@@ -147,7 +147,9 @@ def _parameter(
                 raw.name, "provided", candidate, raw.name, raw.default, keyword, optional
             )
     if marker is None:
-        source: Source = "body" if _is_structured(inner) else "query"
+        # A type may say where it comes from, as `data.Page` does, which knows no markers.
+        said: Source | None = getattr(inner, "__source__", None)
+        source: Source = said or ("body" if _is_structured(inner) else "query")
         if source == "query":
             _check_text(endpoint, raw.name, kind)
         return Parameter(raw.name, source, kind, raw.name, raw.default, keyword)
