@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
@@ -13,7 +14,7 @@ from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hot import Bound, Hot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from sqlalchemy import Executable
     from sqlalchemy.engine import Engine
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mainspring.data._link import Link
     from mainspring.data._plan import Plan
     from mainspring.data._unit import UnitOfWork
+
+    Streams = dict[AsyncGenerator[Any, None], asyncio.Lock]
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -104,8 +107,8 @@ class Direct(AsyncSession):
         plan, sql, arguments = self._prepared(query, into, values)
         self._tell(sql, arguments)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
-        streams: set[Any] = self.__dict__.setdefault("_streams", set())
-        streams.add(chunks)
+        streams: Streams = self.__dict__.setdefault("_streams", {})
+        streams[chunks] = asyncio.Lock()
         try:
             async for rows in chunks:
                 for value in plan.decoder(None).all(rows):
@@ -119,16 +122,15 @@ class Direct(AsyncSession):
             raise
         finally:
             ended = chunks not in streams
-            streams.discard(chunks)
-            await chunks.aclose()
+            await _end(streams, chunks)
         if ended:
             raise UnitEnded("the transaction ended before all rows were read")
 
     async def end_streams(self) -> None:
         """End the iterations that `each` has begun; a transaction cannot end before them."""
-        streams: set[Any] | None = self.__dict__.get("_streams")
-        while streams:
-            await streams.pop().aclose()
+        streams: Streams = self.__dict__.get("_streams", {})
+        for chunks in [*streams]:
+            await _end(streams, chunks)
 
     async def _answer(
         self, query: Any, into: Any, values: Mapping[str, Any]
@@ -195,6 +197,15 @@ class Direct(AsyncSession):
         if gone:
             link.connection.invalidate(exc)
         return _wrapped(engine, sql, arguments, exc, gone=gone)
+
+
+async def _end(streams: Streams, chunks: AsyncGenerator[Any, None]) -> None:
+    # Both the iteration that was left and the unit's end may come to it.
+    lock = streams.get(chunks)
+    if lock is not None:
+        async with lock:
+            await chunks.aclose()
+        streams.pop(chunks, None)
 
 
 def _wrapped(
