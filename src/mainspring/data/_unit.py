@@ -202,14 +202,16 @@ class UnitOfWork:
     async def save(self) -> None:
         """Commit, and leave the unit open for another transaction."""
         session = self._session
-        if self._hooks or self._beside or (session is not None and session.is_loaded):
-            try:
+        try:
+            if session is not None:
+                await session.end_streams()
+            if self._hooks or self._beside or (session is not None and session.is_loaded):
                 await self._prepare()
                 if self._beside is not None:
                     await self._save_others(self._beside.values())
-            except BaseException:
-                await self.undo()
-                raise
+        except BaseException:
+            await self.undo()
+            raise
         if self._link is not None or self._hooks is not None:
             await Uninterrupted(self._save(), grace=_COMMIT_GRACE)
 
@@ -272,6 +274,8 @@ class UnitOfWork:
     async def _undo(self, link: Link) -> None:
         clean = False
         try:
+            if self._session is not None:
+                await self._session.end_streams()
             if self._session is not None and self._session.is_loaded:
                 await AsyncSession.close(self._session)
             left = link.connection.get_transaction()
