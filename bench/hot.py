@@ -104,7 +104,7 @@ def _record(subject: str, name: str, output: Path, *, seconds: int, native: bool
     running, so the share of the others is taken from the kernel's accounts.
     """
     workload = WORKLOADS[name]
-    with started(subject, workload) as server:
+    with started(SUBJECTS[subject], workload) as server:
         drive(server, workload, seconds=_WARM_UP_S)
         # Only who holds the interpreter's lock: threads that wait are not a request's cost.
         options = ["--rate", str(_RATE_HZ), "--format", "speedscope", "--gil"]

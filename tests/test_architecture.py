@@ -30,11 +30,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     ),
 }
 # A file to the reason why it is not cut yet.
-LONG_FILES: dict[str, str] = {
-    "src/mainspring/serve/_protocol.py": (
-        "one state machine: its states are private to it, and a seam through them costs calls"
-    ),
-}
+LONG_FILES: dict[str, str] = {}
 
 JUNK = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}
 # Nothing that a process imports before it knows that it needs it.

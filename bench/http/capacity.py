@@ -13,9 +13,14 @@ from bench.measures import Measure, interleaved
 from bench.servers import Server, ServerFailed, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from bench.http.subjects import Subject
     from bench.plan import Outcome, Plan, Tick
+
+    Subjects = Mapping[str, Subject]
+    Workloads = Mapping[str, Workload]
 
 WARM_UP_S = 1.0
 FAILURES = (ServerFailed, WrongAnswer, wrk.GeneratorFailed, OSError, TimeoutError)
@@ -27,26 +32,32 @@ class _Rounds:
     cpu_us: list[float] = field(default_factory=list)
 
 
-def _workloads(plan: Plan) -> list[Workload]:
-    return [workload for name, workload in WORKLOADS.items() if plan.wants(name)]
+def _wanted(plan: Plan, workloads: Workloads) -> list[Workload]:
+    return [workload for name, workload in workloads.items() if plan.wants(name)]
 
 
-def steps(plan: Plan) -> int:
+def steps(plan: Plan, subjects: Subjects = SUBJECTS, workloads: Workloads = WORKLOADS) -> int:
     """A check and `plan.rounds` measurements for every pair of workload and subject."""
-    return len(_workloads(plan)) * len(plan.chosen([*SUBJECTS])) * (1 + plan.rounds)
+    return len(_wanted(plan, workloads)) * len(plan.chosen([*subjects])) * (1 + plan.rounds)
 
 
-def measure(plan: Plan, tick: Tick, outcome: Outcome) -> None:
+def measure(
+    plan: Plan,
+    tick: Tick,
+    outcome: Outcome,
+    subjects: Subjects = SUBJECTS,
+    workloads: Workloads = WORKLOADS,
+) -> None:
     """Add requests per second and CPU per request of every subject that passes its check."""
-    for workload in _workloads(plan):
-        fit = _fit(plan, workload, tick, outcome)
+    for workload in _wanted(plan, workloads):
+        fit = _fit(plan, workload, subjects, tick, outcome)
         rounds = {name: _Rounds() for name in fit}
         for number, name in interleaved(fit, rounds=plan.rounds):
             tick(f"{workload.name} {name}, round {number + 1}")
             if f"{workload.name} {name}" in outcome.failures:
                 continue
             try:
-                per_second, cpu_us = _once(name, workload, seconds=plan.seconds)
+                per_second, cpu_us = _once(subjects[name], workload, seconds=plan.seconds)
             except FAILURES as error:
                 outcome.failures[f"{workload.name} {name}"] = str(error)
                 continue
@@ -59,30 +70,31 @@ def measure(plan: Plan, tick: Tick, outcome: Outcome) -> None:
                 outcome.measures += [wall, cpu]
 
 
-def _fit(plan: Plan, workload: Workload, tick: Tick, outcome: Outcome) -> list[str]:
+def _fit(
+    plan: Plan, workload: Workload, subjects: Subjects, tick: Tick, outcome: Outcome
+) -> list[str]:
     """The subjects that answer this workload rightly; the others are failures with a reason."""
     fit = []
-    for name in plan.chosen([*SUBJECTS]):
+    for name in plan.chosen([*subjects]):
         tick(f"{workload.name} {name}, check")
         try:
-            with started(name, workload) as server:
-                check(server.port, workload, refuses=not SUBJECTS[name].empty)
+            with started(subjects[name], workload) as server:
+                check(server.port, workload, refuses=not subjects[name].empty)
             fit.append(name)
         except FAILURES as error:
             outcome.failures[f"{workload.name} {name}"] = str(error)
     return fit
 
 
-def started(name: str, workload: Workload) -> AbstractContextManager[Server]:
+def started(subject: Subject, workload: Workload) -> AbstractContextManager[Server]:
     """A fresh server of the subject, ready for the workload."""
-    subject = SUBJECTS[name]
     where = environment(subject, workload=workload.name)
     return serving(subject.command, path=workload.call.path, environment=where)
 
 
-def _once(name: str, workload: Workload, *, seconds: float) -> tuple[float, float]:
+def _once(subject: Subject, workload: Workload, *, seconds: float) -> tuple[float, float]:
     """Requests per second, and microseconds of CPU per request, of a fresh and warm server."""
-    with started(name, workload) as server:
+    with started(subject, workload) as server:
         drive(server, workload, seconds=min(WARM_UP_S, seconds))
         before = server.cpu_s()
         load = drive(server, workload, seconds=seconds)

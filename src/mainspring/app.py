@@ -52,10 +52,9 @@ if TYPE_CHECKING:
     )
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
-    from types import ModuleType
 
     from mainspring.auth import JwtProof, Proof, User
-    from mainspring.data import Database
+    from mainspring.data import Database, Session
     from mainspring.data._journal import Journal
     from mainspring.http._compile import Needs
     from mainspring.http._identity import Identity
@@ -206,22 +205,22 @@ class App(Router):
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
         if self._journal is None:
-            journal: Journal = import_module("mainspring.data._journal").Journal(self.database)
-            self._journal = journal
+            made: Journal = import_module("mainspring.data._journal").Journal(self.database)
+            self._journal = made
         return self._journal
-
-    @property
-    def journals(self) -> bool:
-        """Whether there is a journal: something in the application has effects."""
-        return self._journal is not None
 
     @property
     def mail(self) -> Post:
         """What carries mail, as `MAIL_URL` has it; raises MailUrlError if it says nothing."""
         if self._mail is None:
-            opened = import_module("mainspring.http._mail").post
-            self._mail = opened(self.journal, self.database, self.settings)
+            made: Post = import_module("mainspring.http._mail").post(self)
+            self._mail = made
         return self._mail
+
+    def add_database(self, session: type[Session], url: str) -> None:
+        """Give handlers that ask for `session`, a class of its own, one of another database."""
+        databases = import_module("mainspring.http._databases")
+        self.providers[session] = databases.database_of(session, url, self.services)
 
     def provide(
         self,
@@ -321,13 +320,11 @@ class App(Router):
         self._provide_accounts()
         self._provide_data()
         settings = self.settings
-        mail = self._provide_mail()
         cross_origin = self._cross_origin()
         constant = cross_origin.constant if cross_origin else ()
         protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
-        if mail is not None:
-            docs += mail.mailbox_routes(lambda: self.mail, debug=settings.debug)
+        docs += self._provide_mail()
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
         shared = Compilation(
             providers=self.providers,
@@ -355,8 +352,6 @@ class App(Router):
             sinks=(self._logs.request_sink(),) if self._logs.writes("info") else (),
             debug=settings.debug,
         )
-        if mail is not None and mail.is_asked_for(self._core.declared):
-            _ = self.mail  # now, so that a mistake in MAIL_URL stops the start
         return self._core
 
     def _with_files(self, route: Route) -> Route:
@@ -415,13 +410,13 @@ class App(Router):
             self.translations = problems.TRANSLATIONS | self.translations
             self.providers[data.Session] = Provider(lambda request: request.unit.session, unit=True)
 
-    def _provide_mail(self) -> ModuleType | None:
-        # As with data: whoever has not imported it cannot ask for it.
+    def _provide_mail(self) -> list[Route]:
         if "mainspring.mail" not in sys.modules:
-            return None
-        mail = import_module("mainspring.http._mail")
-        self.providers |= mail.providers(lambda: self.mail)
-        return mail
+            return []
+        given: tuple[dict[Any, Provider], list[Route]]
+        given = import_module("mainspring.http._mail").provide(self, lambda: self.mail)
+        self.providers |= given[0]
+        return given[1]
 
     def _provide_accounts(self) -> None:
         # The same holds for users, except that a policy or an argument can ask for them too.
@@ -488,9 +483,9 @@ class App(Router):
 
     async def _close_database(self) -> None:
         # The pipelines hold the database, so the next run compiles anew.
-        post, self._mail, self._journal = self._mail, None, None
-        if post is not None:
-            await post.transport.close()
+        mail, self._mail, self._journal = self._mail, None, None
+        if mail is not None:
+            await mail.close()
         database, self._database, self._core = self._database, None, None
         if database is not None:
             await database.close()

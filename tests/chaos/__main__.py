@@ -28,9 +28,7 @@ def main() -> int:
     if not options.json:
         print(f"seed {seed}, {url.partition(':')[0]}, {options.seconds:g} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        found = chaos(
-            url, Path(folder), seconds=options.seconds, seed=seed, shared=options.shared
-        )
+        found = chaos(url, Path(folder), seconds=options.seconds, seed=seed, shared=options.shared)
         if found["faults"] and (kept := os.environ.get("CHAOS_LOGS")):
             os.makedirs(kept, exist_ok=True)  # noqa: PTH103  # one line
             for log in Path(folder).glob("node-*.log"):

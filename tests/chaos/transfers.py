@@ -122,9 +122,7 @@ class Transfers:
         }
 
 
-def _check_mails(
-    committed: dict[str, str], taken: list[tuple[str, str]], verdict: Verdict
-) -> None:
+def _check_mails(committed: dict[str, str], taken: list[tuple[str, str]], verdict: Verdict) -> None:
     delivered: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for message_id, key in taken:
         delivered[key][message_id] += 1

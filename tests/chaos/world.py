@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiosmtpd.controller import Controller
 
@@ -86,7 +86,7 @@ class Sink:
         self.port = free_port()
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         self._controller.start()
         return self
 

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["sqlite", "postgresql", "psycopg", "mariadb"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/test.db"
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgresql_database"))
+    if request.param == "psycopg":
+        # The same database through a pooler in transaction mode, where there is one.
+        return str(request.getfixturevalue("pooled_database"))
     return str(request.getfixturevalue("mysql_database"))
 
 

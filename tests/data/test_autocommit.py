@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import literal_column, text
 
 from mainspring import Struct
 from mainspring.data import Database, bindparam, func, hot, insert, select, update
@@ -43,6 +43,7 @@ OTHERS: dict[str, Any] = {
     "hot update": lambda db: db.run(rename),
     "orm insert": lambda db: _flushed(db, Customer(email="a@x")),
     "text": lambda db: db.execute(text("SELECT 1")),
+    "text in a column": lambda db: db.execute(select(literal_column("1"))),
     "for update": lambda db: db.execute(select(Customer).with_for_update()),
     "hot for update": lambda db: db.all(hot(select(Customer.id).with_for_update())),
     "unknown function": lambda db: db.execute(select(func.version())),

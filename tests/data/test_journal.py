@@ -14,7 +14,8 @@ from sqlalchemy import event, func, select, update
 from mainspring import telemetry
 from mainspring.data import Database
 from mainspring.data import _journal_table as table
-from mainspring.data._journal import GiveUp, Journal, Retry, UnknownEffect
+from mainspring.data._errors import GiveUp
+from mainspring.data._journal import Journal, Retry, UnknownEffect
 from mainspring.data._lease import LEASES, LeaseLost
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 J = table.JOURNAL.c
 SHORT = timedelta(milliseconds=600)
+PATIENT = timedelta(seconds=3)  # a busy machine does not miss all heartbeats of so long a span
 AT_ONCE = Retry(attempts=3, first=timedelta(milliseconds=1))
 
 
@@ -152,13 +154,13 @@ async def test_what_a_dead_owner_has_claimed_happens_elsewhere(journaled: Databa
 
 async def test_a_slow_effect_of_a_living_owner_is_never_rescued(journaled: Database) -> None:
     async def slowly(_entry: Entry) -> None:
-        await asyncio.sleep(4 * SHORT.total_seconds())
+        await asyncio.sleep(2 * PATIENT.total_seconds())
 
     slow, other = Happened(slowly), Happened()
     async with (
         _elsewhere(journaled) as elsewhere,
-        _journal(elsewhere, other, span=SHORT),
-        _journal(journaled, slow, span=SHORT) as journal,
+        _journal(elsewhere, other, span=PATIENT),
+        _journal(journaled, slow, span=PATIENT) as journal,
     ):
         await _until(journal._relay._owns)
         async with journaled.unit() as session:
@@ -420,7 +422,7 @@ async def test_a_stop_lets_running_effects_end_and_gives_the_others_back(
         await _until(lambda: len(happened.entries) == 2)
         asyncio.get_running_loop().call_later(0.2, release.set)
     assert len(happened.entries) == 2
-    assert await _rows(journaled, J.state == table.WAITING) == 3
+    assert await _rows(journaled, J.state == table.WAITING, J.attempts == 0) == 3
     assert await _rows(journaled) == 3
     async with journaled.unit(write=False) as session:
         assert (await session.execute(select(LEASES))).all() == []
@@ -454,6 +456,29 @@ async def test_failures_are_told_to_telemetry(journaled: Database) -> None:
     names = [found.name for found in told if found.name.startswith("journal.")]
     assert names.count("journal.failed") == 2
     assert names.count("journal.dead") == 1
+
+
+async def test_what_ends_its_process_again_and_again_is_dead_in_the_end(
+    journaled: Database,
+) -> None:
+    claimed = {"state": table.CLAIMED, "owner": "journal/dead", "attempts": AT_ONCE.attempts}
+    async with journaled.unit() as session:
+        await table.add(session, [{**_row("deadly"), **claimed}])
+    happened = Happened()
+    async with _journal(journaled, happened, retry=AT_ONCE):
+        await _until(lambda: _dead(journaled))
+    assert not happened.entries
+    async with journaled.unit(write=False) as session:
+        assert "ended during each of 3 attempts" in str(await session.scalar(select(J.error)))
+
+
+async def test_a_unit_that_was_opened_for_reading_may_have_effects(journaled: Database) -> None:
+    happened = Happened()
+    async with _journal(journaled, happened) as journal:
+        async with journaled.unit(write=False) as session:
+            journal.write(session.unit, "effect", b"x")
+        await _until(lambda: _empty(journaled))
+    assert happened.payloads == [b"x"]
 
 
 @pytest.mark.parametrize(

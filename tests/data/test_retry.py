@@ -239,7 +239,9 @@ class TestAStaleStatement:
             assert await database.retrying(read) == before + 1
             reasons = [event.facts["reason"] for event in retries]
             stale = ["stale prepared statement"]
-            assert reasons == (stale if _is(database, "postgresql") else [])
+            # Behind a pooler nothing is prepared.
+            prepares = database.engine.dialect.driver == "mainspring"
+            assert reasons == (stale if _is(database, "postgresql") and prepares else [])
         finally:
             await database.on_connection(
                 lambda c: (c.execute(text("ALTER TABLE hints DROP COLUMN more")), c.commit())

@@ -17,6 +17,7 @@ from mainspring.data import (
     DatabaseUnavailable,
     DatabaseUrlError,
     SnapshotOutdated,
+    SqliteTooOld,
     WriterBusy,
     select,
     update,
@@ -239,9 +240,16 @@ class TestTheFile:
             "mmap_size": 0,
         }
 
-    def test_the_library_has_no_race_between_checkpoints(self) -> None:
-        version = tuple(map(int, apsw.sqlite_lib_version().split(".")))
-        assert version >= (3, 51, 3)
+    async def test_a_library_with_the_race_between_checkpoints_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("3.40.1", "3.51.2", "3.9.99"):
+            monkeypatch.setattr(apsw, "sqlite_lib_version", lambda v=version: v)
+            with pytest.raises(SqliteTooOld, match=version):
+                Database("sqlite://")
+        for version in ("3.51.3", "3.53.0", "4.0.0"):
+            monkeypatch.setattr(apsw, "sqlite_lib_version", lambda v=version: v)
+            await Database("sqlite://").close()
 
     async def test_full_synchronisation_can_be_asked_for(self, file: Path) -> None:
         async with Database(f"sqlite:///{file}?synchronous=full") as durable:
@@ -406,3 +414,28 @@ class TestTheLane:
 
         await asyncio.gather(write(), write(), write())
         assert pauses > 0
+
+
+async def test_who_finds_the_file_locked_gets_its_turn_as_soon_as_that_is_over(
+    tmp_path: Path,
+) -> None:
+    """Also where nobody else of the process uses the connection that was tried and given back."""
+    url = f"sqlite:///{tmp_path}/app.db"
+    async with Database(url) as ours, Database(url) as theirs:
+        await ours.on_connection(lambda c: (ShopModel.metadata.create_all(c), c.commit()))
+        async with ours.unit() as db:
+            db.add(Customer(email="first@x"))
+        blocking = theirs.unit()
+        blocking.session.add(Customer(email="blocking@x"))
+        await blocking.session.flush()
+
+        async def write() -> None:
+            async with ours.unit() as db:
+                db.add(Customer(email="waiting@x"))
+
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.05)
+        assert not writing.done()
+        await blocking.commit()
+        async with asyncio.timeout(2):
+            await writing

@@ -158,6 +158,8 @@ class TestRollback:
         raw = unit._link.raw.driver_connection
         if hasattr(raw, "terminate"):
             raw.terminate()
+        elif hasattr(raw, "pgconn"):
+            raw.pgconn.finish()
         else:
             raw.close()
         await unit.rollback()

@@ -58,9 +58,7 @@ async def no_task_outlives_the_test() -> AsyncIterator[None]:
 
 
 def _is_the_runners(task: asyncio.Task[Any]) -> bool:
-    name = getattr(task.get_coro(), "__qualname__", "")
-    # Granian never ends the watcher of a send to a client that is gone; it is not ours to end.
-    return name.startswith(("TestRunner.", "_future_watcher_wrapper."))
+    return getattr(task.get_coro(), "__qualname__", "").startswith("TestRunner.")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {
     "TEST_POSTGRESQL_URL": "postgresql://root@127.0.0.1:5432/test",
+    "TEST_PGBOUNCER_URL": "postgresql://root@127.0.0.1:6432/test",
     "TEST_MYSQL_URL": "mysql://root@127.0.0.1:3306/test",
     "TEST_REDIS_URL": "redis://127.0.0.1:6379/0",
     "TEST_RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:5672/",
@@ -70,6 +71,24 @@ def postgresql_database(postgresql_url: str) -> Iterator[str]:
     name = _fresh_name()
     asyncio.run(_postgresql(postgresql_url, f'CREATE DATABASE "{name}"'))
     yield urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+    asyncio.run(_postgresql(postgresql_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_url() -> str:
+    """PgBouncer in transaction mode, before the server of `postgresql_url`."""
+    return _server("TEST_PGBOUNCER_URL")
+
+
+@pytest.fixture(scope="module")
+def pooled_database(postgresql_url: str, pgbouncer_url: str) -> Iterator[str]:
+    """The URL of an empty database, through the pooler and by the driver that is made for it."""
+    import psycopg as psycopg  # its wheel runs a program as it is imported, which is not for a loop
+
+    name = _fresh_name()
+    asyncio.run(_postgresql(postgresql_url, f'CREATE DATABASE "{name}"'))
+    pooled = urlsplit(pgbouncer_url)._replace(scheme="postgresql+psycopg", path=f"/{name}")
+    yield pooled.geturl()
     asyncio.run(_postgresql(postgresql_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 

@@ -216,7 +216,7 @@ async def test_requests_behind_a_slow_answer_are_held_only_so_far(serve, connect
         async with asyncio.timeout(1):
             while True:
                 await client.send(request * 10_000)
-    assert len(connection._buffer) < 1024 * 1024
+    assert len(connection.buffer) < 1024 * 1024
 
 
 async def test_a_hundred_thousand_pipelined_requests_are_answered_in_turn(serve, connect):

@@ -45,8 +45,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.json:
         terminal.json(found)
     elif isinstance(found, int):
-        mark = terminal.paint("✓", "green")
-        terminal.say(f"{mark} {found} {'will be tried again' if _retries(options) else 'discarded'}")
+        done = "will be tried again" if options.action == "retry" else "discarded"
+        terminal.say(f"{terminal.paint('✓', 'green')} {found} {done}")
     elif not found:
         terminal.say("nothing is in the journal")
     elif options.action == "counts":
@@ -54,10 +54,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     else:
         _list(found, terminal)
     return OK
-
-
-def _retries(options: argparse.Namespace) -> bool:
-    return bool(options.action == "retry")
 
 
 async def _done(options: argparse.Namespace) -> Any:
@@ -79,9 +75,7 @@ async def _work(options: argparse.Namespace, session: Session) -> Any:
             return await table.discard(session, options.id, options.kind)
         case "list":
             state = next((s for s, name in table.STATES.items() if name == options.state), None)
-            rows = await table.listed(
-                session, state=state, kind=options.kind, limit=options.limit
-            )
+            rows = await table.listed(session, state=state, kind=options.kind, limit=options.limit)
             return [
                 {
                     "id": row.id, "uid": row.uid, "kind": row.kind, "key": row.order_key,

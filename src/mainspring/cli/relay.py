@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,14 @@ def run(options: argparse.Namespace, _terminal: Terminal) -> int:
 async def _relay(app: App) -> None:
     from mainspring.serve._process import Stop, say  # noqa: PLC0415  # as above
 
+    await asyncio.to_thread(app.compile)
+    if not app.journal.kinds:
+        raise NoJournal(
+            f"{app.name} has no effects to make happen",
+            fix="ask for `mail: Mailer` in a handler, or use app.mail before the start",
+        )
     stop = Stop()
     stop.listen()
     async with app.running():
-        if not app.journals:
-            raise NoJournal(
-                f"{app.name} has no effects to make happen",
-                fix="ask for `mail: Mailer` in a handler, or use app.journal before the start",
-            )
         say("relaying")
         await stop.wait()

@@ -19,6 +19,7 @@ from mainspring.data._errors import (
     RepeatedStatement,
     RowNotFound,
     SnapshotOutdated,
+    SqliteTooOld,
     UnitEnded,
     WriterBusy,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Rows",
     "Session",
     "SnapshotOutdated",
+    "SqliteTooOld",
     "Timestamped",
     "UnitEnded",
     "UnitOfWork",

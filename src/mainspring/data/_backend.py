@@ -67,8 +67,9 @@ BACKENDS: Backends[Opener] = Backends(
         "sqlite": "mainspring.data.sqlite:Sqlite",
         "postgresql": "mainspring.data.postgresql:PostgreSQL",
         "postgres": "mainspring.data.postgresql:PostgreSQL",
+        "postgresql+psycopg": "mainspring.data.postgresql_psycopg:PooledPostgreSQL",
         "mysql": "mainspring.data.mysql:MySQL",
         "mariadb": "mainspring.data.mysql:MySQL",
     },
-    extras={"postgres": "postgresql", "mariadb": "mysql"},
+    extras={"postgres": "postgresql", "postgresql+psycopg": "psycopg", "mariadb": "mysql"},
 )

@@ -52,6 +52,11 @@ class Noting(SQLCompiler):
             textclause, *args, **named
         )
 
+    def visit_column(self, column: Any, *args: Any, **named: Any) -> str:
+        if column.is_literal:  # literal_column(): SQL as text under another name
+            self.only_reads = False
+        return super().visit_column(column, *args, **named)
+
     def visit_next_value_func(self, next_value: Any, **named: Any) -> Any:
         self.only_reads = False
         return super().visit_next_value_func(  # type: ignore[no-untyped-call]

@@ -17,6 +17,12 @@ class DatabaseUrlError(ConfigError):
     code = "data.url"
 
 
+class SqliteTooOld(ConfigError):
+    """The SQLite in the process can lose commits when several connections use one file."""
+
+    code = "data.sqlite-too-old"
+
+
 class RowNotFound(MainspringError):
     """There is no row like the one that was asked for."""
 
@@ -87,6 +93,12 @@ class UnitEnded(MainspringError):
     """A session was used after its unit of work had ended."""
 
     code = "data.unit-ended"
+
+
+class GiveUp(MainspringError):
+    """What an effect of the journal raises when no further attempt can succeed."""
+
+    code = "journal.give-up"
 
 
 def writer_busy(limit: float) -> WriterBusy:

@@ -18,7 +18,7 @@ from mainspring import telemetry
 from mainspring.data import _journal_table as table
 from mainspring.data._lease import SPAN, LeaseLost
 from mainspring.data._relay import Relay
-from mainspring.errors import ConfigError, MainspringError, suggestion
+from mainspring.errors import ConfigError, suggestion
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,14 +34,8 @@ class UnknownEffect(ConfigError):
     code = "journal.unknown-effect"
 
 
-class GiveUp(MainspringError):
-    """What an effect raises when no further attempt can succeed; its row is dead at once."""
-
-    code = "journal.give-up"
-
-
 class Run(Protocol):
-    """Makes one effect happen; raises if it did not.
+    """Makes one effect happen; raises if it did not, and `GiveUp` if it never will.
 
     It runs outside of any request, may be called again with the same entry, and finds in
     `entry.uid` what tells a repetition apart.
@@ -116,9 +110,10 @@ class Journal:
         """
         self._effects[kind] = Effect(run, retry or Retry(), timeout)
 
-    def knows(self, kind: str) -> bool:
-        """Whether the kind is declared."""
-        return kind in self._effects
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Which effects are declared."""
+        return frozenset(self._effects)
 
     @property
     def running(self) -> bool:

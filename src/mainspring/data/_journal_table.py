@@ -182,13 +182,17 @@ async def claimed_by(session: Session, owner: str) -> set[int]:
 
 
 async def release(session: Session, owner: str, ids: Collection[int] | None = None) -> int:
-    """Let others have what the owner has claimed and will not do: all, or only some ids."""
+    """Let others have what the owner has claimed and will not do: all, or only some ids.
+
+    It was interrupted and has not failed, so the attempt does not count.
+    """
     mine = [_J.state == CLAIMED, _J.owner == owner]
     if ids is not None:
         if not ids:
             return 0
         mine.append(_J.id.in_(sorted(ids)))
-    return await _changed(session, update(JOURNAL).where(*mine).values(state=WAITING, owner=None))
+    free = {"state": WAITING, "owner": None, "attempts": _J.attempts - 1}
+    return await _changed(session, update(JOURNAL).where(*mine).values(**free))
 
 
 async def rescue(session: Session, *, prefix: str) -> int:
@@ -214,7 +218,7 @@ async def rescue(session: Session, *, prefix: str) -> int:
     return found
 
 
-async def counts(session: Session) -> Sequence[Row[Any]]:
+async def counts(session: Session) -> Sequence[Row[*tuple[Any, ...]]]:
     """Kind, state, how many, and the age of the oldest in milliseconds."""
     found = await session.execute(
         select(
@@ -231,7 +235,7 @@ async def counts(session: Session) -> Sequence[Row[Any]]:
 
 async def listed(
     session: Session, *, state: int | None = None, kind: str | None = None, limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """Rows without their payloads, the oldest first."""
     wanted = [_J.state == state] if state is not None else []
     wanted += [_J.kind == kind] if kind is not None else []

@@ -78,6 +78,10 @@ class Pool:
             PoolExhausted: the wait was in vain.
             DatabaseUnavailable: a new connection was needed and could not be opened.
         """
+        # The caller may have had one that could not begin and has given it back.
+        idle = self.take_idle()
+        if idle is not None:
+            return idle
         left = deadline.remaining()
         limit = self._checkout if left is None else min(self._checkout, left)
         waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from mainspring import telemetry
 from mainspring.data import _journal_table as table
+from mainspring.data._errors import GiveUp
 from mainspring.data._lease import Leases
 from mainspring.data._settler import Settler
 
@@ -35,6 +36,7 @@ _BUSY_POLL: Final = 0.1
 _IDLE_POLL: Final = 5.0
 """How long a row waits at most that was written by a process without a relay."""
 _RETRY_SECONDS: Final = 0.5
+_RETRY_LIMIT_SECONDS: Final = 8.0
 _DRAIN: Final = 5.0
 
 
@@ -147,6 +149,7 @@ class Relay:
     # the loop
 
     async def _run(self) -> None:
+        failures = 0
         while True:
             self._work.clear()
             try:
@@ -156,8 +159,10 @@ class Relay:
                 await self._sweep()
             except Exception as exc:  # noqa: BLE001  # the database may be back in a moment
                 telemetry.failed("journal.sweep", exc)
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(min(_RETRY_SECONDS * 2**failures, _RETRY_LIMIT_SECONDS))
+                failures = min(failures + 1, 10)
                 continue
+            failures = 0
             # Not `wait_for`: on Python 3.11 it swallows a cancellation that comes with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
@@ -241,6 +246,10 @@ class Relay:
         if self._lease is None or entry.owner != self._lease.name or not self._owns():
             return  # the lease was lost, and somebody else makes it happen
         effect = self._effects[entry.kind]
+        if entry.attempt > effect.retry.attempts:
+            ended = GiveUp(f"its process ended during each of {entry.attempt - 1} attempts")
+            self._settler.failed(entry, ended, effect.retry)
+            return
         try:
             with telemetry.span("journal.effect", kind=entry.kind, attempt=entry.attempt):
                 async with asyncio.timeout(effect.timeout.total_seconds()):

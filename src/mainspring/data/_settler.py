@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mainspring import telemetry
 from mainspring.data import _journal_table as table
+from mainspring.data._errors import GiveUp
 from mainspring.data._server_clock import milliseconds
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class Settler:
 
     def failed(self, entry: Entry, error: Exception, retry: Retry) -> None:
         """The attempt failed."""
-        # Raised on purpose by an effect that knows better than any policy.
-        final = getattr(error, "code", "") == "journal.give-up"
+        final = isinstance(error, GiveUp)
         chance = random.random()  # noqa: S311  # no secret
         wait = None if final else retry.wait(entry.attempt, chance=chance)
         telemetry.failed(

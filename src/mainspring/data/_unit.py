@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import event, orm, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from mainspring import telemetry
 from mainspring.data import _observed
@@ -20,6 +20,7 @@ from mainspring.data._queries import Queries
 from mainspring.data._uninterrupted import Uninterrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
     from sqlalchemy.engine import Connection
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from mainspring.data._backend import Backend
     from mainspring.data._cursor import Cursors
+    from mainspring.data._database import Database
     from mainspring.data._hooks import Hook, Mark
     from mainspring.data._link import Link
     from mainspring.data._pool import Pool
@@ -57,6 +59,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_backend",
+        "_beside",
         "_ended",
         "_hooks",
         "_link",
@@ -80,6 +83,7 @@ class UnitOfWork:
         self._hooks: Hooks | None = None
         self._ended = False
         self._taking: asyncio.Lock | None = None
+        self._beside: dict[Database, UnitOfWork] | None = None
         self.kept = False
 
     @property
@@ -88,6 +92,27 @@ class UnitOfWork:
         if self._session is None:
             self._session = Session(self)
         return self._session
+
+    def beside(self, database: Database, kind: type[Session] | None = None) -> UnitOfWork:
+        """The unit of another database that ends with this one; the same at each call.
+
+        When this one is committed, everything is flushed first; then the others are
+        committed in the order of their first use, and this one last. If one of them fails,
+        those before it stay committed and all others are rolled back: there is no
+        transaction over several databases.
+
+        Args:
+            database: the other one.
+            kind: of its session.
+        """
+        if self._beside is None:
+            self._beside = {}
+        unit = self._beside.get(database)
+        if unit is None:
+            self._check_open()
+            unit = self._beside[database] = database.unit(write=self.write)
+            unit._session = (kind or Session)(unit)  # noqa: SLF001  # one of our own
+        return unit
 
     @property
     def backend(self) -> Backend:
@@ -177,9 +202,9 @@ class UnitOfWork:
     async def save(self) -> None:
         """Commit, and leave the unit open for another transaction."""
         try:
-            await self._flush()
-            while self._hooks is not None and await self._hooks.prepare():
-                await self._flush()
+            await self._prepare()
+            if self._beside is not None:
+                await self._save_others(self._beside.values())
         except BaseException:
             await self.undo()
             raise
@@ -195,6 +220,8 @@ class UnitOfWork:
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
             await Uninterrupted(hooks.rolled_back(), grace=_COMMIT_GRACE)
+        for unit in (self._beside or {}).values():
+            await unit.undo()
 
     def connection_now(self) -> Connection:
         """The connection of the unit, inside SQLAlchemy's greenlet; taken at the first call."""
@@ -220,6 +247,18 @@ class UnitOfWork:
         if hooks is not None:
             await hooks.committed()
 
+    async def _prepare(self) -> None:
+        await self._flush()
+        while self._hooks is not None and await self._hooks.prepare():
+            await self._flush()
+
+    async def _save_others(self, others: Collection[UnitOfWork]) -> None:
+        for unit in others:
+            await unit._prepare()  # noqa: SLF001  # what is wrong shows before anything is durable
+        for unit in others:
+            await unit.save()
+            self.kept = self.kept or unit.kept
+
     async def _flush(self) -> None:
         session = self._session
         if session is None or not session.is_loaded:
@@ -232,6 +271,10 @@ class UnitOfWork:
         try:
             if self._session is not None and self._session.is_loaded:
                 await AsyncSession.close(self._session)
+            left = link.connection.get_transaction()
+            if left is not None:
+                # The server refused the COMMIT, and the session has let go of it as it is.
+                await greenlet_spawn(left.rollback)
             clean = not link.connection.in_transaction()
             if clean and not link.connection.invalidated:
                 await self._backend.driver.rollback(link.raw)
@@ -255,13 +298,18 @@ class UnitOfWork:
         if session is not None and session.is_loaded and session.sync_session.identity_map:
             # The objects live on without it, and may be added to another session.
             session.sync_session.close()
+        for unit in (self._beside or {}).values():
+            unit._end()  # noqa: SLF001  # one of our own
 
-    def _take_now(self) -> Link | None:
+    def _check_open(self) -> None:
         if self._ended:
             raise UnitEnded(
                 "this session's unit of work has been committed or rolled back",
                 fix="do the work before the unit ends, or open another with database.unit()",
             )
+
+    def _take_now(self) -> Link | None:
+        self._check_open()
         link = self._pool.take_idle()
         if link is None:
             return None

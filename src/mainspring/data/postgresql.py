@@ -19,6 +19,7 @@ from mainspring.data._effects import Noting, needs_transaction
 from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
 from mainspring.data._postgresql_driver import AsyncpgDriver
+from mainspring.data._postgresql_errors import BY_STATE
 from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ SERVER_SETTINGS = {
     "client_connection_check_interval": "5s",
 }
 
-_BY_STATE = {"40001": Retry.CONFLICT, "40P01": Retry.DEADLOCK}
 
 _serial = count()
 
@@ -137,7 +137,7 @@ def retry(error: BaseException) -> Retry | None:
     for each in (cause, cause.__cause__ if cause is not None else None):
         if isinstance(each, InvalidCachedStatementError | OutdatedSchemaCacheError):
             return Retry.STALE
-        reason = _BY_STATE.get(getattr(each, "sqlstate", None) or "")
+        reason = BY_STATE.get(getattr(each, "sqlstate", None) or "")
         if reason is not None:
             return reason
     return None

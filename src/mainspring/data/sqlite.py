@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apsw
 from sqlalchemy import NullPool, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +19,7 @@ from mainspring.data._errors import (
     DatabaseUnavailable,
     DatabaseUrlError,
     SnapshotOutdated,
+    SqliteTooOld,
     writer_busy,
 )
 from mainspring.data._hot import Plans
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from mainspring.data._sqlite_dbapi import Connection
 
 _SYNCHRONOUS = ("normal", "full")
+_FIXED = (3, 51, 3)
 _CACHE_BYTES = 8 * 1024 * 1024
 
 
@@ -51,6 +54,7 @@ class Sqlite:
     one_writer = True
 
     def __init__(self, url: str) -> None:
+        check_version(apsw.sqlite_lib_version())
         self.driver = SqliteDriver()
         self.plans = Plans()
         parsed = make_url(url)
@@ -126,6 +130,19 @@ class Sqlite:
         await self._checkpoint.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def check_version(version: str) -> None:
+    """Refuse a SQLite with the race of two checkpoints (fixed in 3.51.3, of 13 March 2026).
+
+    Raises:
+        SqliteTooOld: it is older; wheels of apsw bring one that is not.
+    """
+    if tuple(int(part) for part in version.split(".")) < _FIXED:
+        raise SqliteTooOld(
+            f"SQLite {version} can lose commits when several connections use one file",
+            fix="install apsw from its wheel, which brings its own SQLite: pip install -U apsw",
+        )
 
 
 def _place(url: URL) -> tuple[str, tempfile.TemporaryDirectory[str] | None]:

@@ -23,8 +23,6 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.mysql import DATETIME, LONGBLOB, LONGTEXT
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.types import TypeDecorator
 
@@ -52,7 +50,11 @@ class LongText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return LONGTEXT() if dialect.name in _MYSQL else Text()
+        if dialect.name not in _MYSQL:
+            return Text()
+        from sqlalchemy.dialects.mysql import LONGTEXT  # noqa: PLC0415  # loaded already if this runs
+
+        return LONGTEXT()
 
 
 class LongBytes(TypeDecorator[bytes]):
@@ -62,7 +64,11 @@ class LongBytes(TypeDecorator[bytes]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return LONGBLOB() if dialect.name in _MYSQL else LargeBinary()
+        if dialect.name not in _MYSQL:
+            return LargeBinary()
+        from sqlalchemy.dialects.mysql import LONGBLOB  # noqa: PLC0415  # loaded already if this runs
+
+        return LONGBLOB()
 
 
 class Json(TypeDecorator[Any]):
@@ -72,9 +78,11 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return JSONB(none_as_null=True)
-        return JSON(none_as_null=True)
+        if dialect.name != "postgresql":
+            return JSON(none_as_null=True)
+        from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415  # loaded already if this runs
+
+        return JSONB(none_as_null=True)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -88,7 +96,11 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return DATETIME(fsp=6) if dialect.name in _MYSQL else DateTime(timezone=True)
+        if dialect.name not in _MYSQL:
+            return DateTime(timezone=True)
+        from sqlalchemy.dialects.mysql import DATETIME  # noqa: PLC0415  # loaded already if this runs
+
+        return DATETIME(fsp=6)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import multiprocessing
 import os
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from concurrent.futures import Executor, ProcessPoolExecutor
 
 
 class Pools:
@@ -46,6 +46,10 @@ class Pools:
 
     def _cpu(self) -> Executor:
         if self._process_pool is None:
+            # 1.5 MB for whoever has such a handler.
+            import multiprocessing  # noqa: PLC0415
+            from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
             # Never fork a process that has threads and an event loop.
             context = multiprocessing.get_context("spawn")
             self._process_pool = ProcessPoolExecutor(self._processes, mp_context=context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from mainspring.auth import anyone
 from mainspring.http._binding import Provider
@@ -14,7 +14,7 @@ from mainspring.mail import TRANSPORTS, Mailer, MailUrlError, Post
 from mainspring.mail._message import bare_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from mainspring.data import Database
     from mainspring.data._journal import Journal
@@ -30,23 +30,45 @@ _SECURITY = (
 )
 
 
-def providers(post: Callable[[], Post]) -> dict[Any, Provider]:
-    """What handlers may ask for by type."""
-    return {Mailer: Provider(lambda request: post().mailer(request.unit), unit=True)}
+class Application(Protocol):
+    """What mail needs of the application."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def routes(self) -> list[Route]: ...
 
 
-def is_asked_for(routes: Iterable[Route]) -> bool:
-    """Whether a handler sends mail."""
-    signatures = (route.signature for route in routes)
-    return any(p.kind is Mailer for s in signatures if s is not None for p in s.of("provided"))
+def provide(app: Application, mail: Callable[[], Post]) -> tuple[dict[Any, Provider], list[Route]]:
+    """What handlers may ask for by type, and the mailbox.
+
+    Raises:
+        MailUrlError: a handler sends mail, and `MAIL_URL` does not say how.
+    """
+    if any(_sends(route.endpoint) for route in app.routes):
+        mail()  # now, so that a mistake in MAIL_URL stops the start
+    given = Provider(lambda request: mail().mailer(request.unit), unit=True)
+    return {Mailer: given}, mailbox_routes(mail, debug=app.settings.debug)
 
 
-def post(journal: Journal, database: Database, settings: Settings) -> Post:
-    """The mail that the settings describe.
+def _sends(endpoint: Callable[..., Any]) -> bool:
+    try:
+        return Mailer in get_type_hints(endpoint).values()
+    except (NameError, TypeError):  # the route cannot be bound, or is no function
+        return False
+
+
+def post(app: Application) -> Post:
+    """The mail that the application's settings describe.
 
     Raises:
         MailUrlError: `MAIL_URL` is not set outside of development, or is not understood.
     """
+    settings = app.settings
     url = settings.mail_url or ("console://" if settings.debug else "")
     if not url:
         raise MailUrlError(
@@ -54,7 +76,8 @@ def post(journal: Journal, database: Database, settings: Settings) -> Post:
             fix="set MAIL_URL=smtp://user:password@host:587, or console:// to only print it",
         )
     bare_address(settings.mail_from)
-    return Post(journal, database, TRANSPORTS.load(url)(url), sender=settings.mail_from)
+    transport = TRANSPORTS.load(url)(url)
+    return Post(app.journal, app.database, transport, sender=settings.mail_from)
 
 
 def mailbox_routes(post: Callable[[], Post], *, debug: bool) -> list[Route]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainspring.data._journal import GiveUp
+from mainspring.data._errors import GiveUp
 from mainspring.errors import ConfigError, MainspringError
 
 

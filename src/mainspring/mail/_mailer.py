@@ -79,6 +79,10 @@ class Post:
         self._journal.write(unit, KIND, msgspec.msgpack.encode(envelope))
         return envelope.message_id
 
+    async def close(self) -> None:
+        """Close what the transport has open."""
+        await self.transport.close()
+
     async def _deliver(self, entry: Entry) -> None:
         envelope = msgspec.msgpack.decode(entry.payload, type=Envelope)
         with telemetry.span("mail.delivered", message_id=envelope.message_id):

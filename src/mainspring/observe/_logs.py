@@ -1,7 +1,7 @@
 """Logs: one line per request, whatever the application says, and what telemetry reports.
 
-`structlog` is the front, the standard library's `logging` is accepted, and both end in the
-same writer with the id of the request that they belong to.
+What an application says to `structlog` or to the standard library's `logging` ends in the same
+writer, with the id of the request that it belongs to.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import sys
 import time
 import traceback
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
-
-import structlog
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mainspring import telemetry
 from mainspring.observe._lines import Said, as_json, as_text
 from mainspring.observe._writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable
 
     from mainspring.settings import Settings
 
@@ -68,6 +66,7 @@ class Logs:
         self._level = _LEVELS.get(level.lower(), logging.INFO)
         self._unsubscribe: Callable[[], None] | None = None
         self._handler: logging.Handler | None = None
+        self._give_back: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Logs:
@@ -110,12 +109,16 @@ class Logs:
         self._writer.nudge()
 
     def open(self) -> None:
-        """Take over: structlog, the root logger of `logging`, and telemetry's errors."""
-        structlog.configure(
-            processors=[structlog.contextvars.merge_contextvars, _exception, self._from_structlog],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level),
-            cache_logger_on_first_use=False,
-        )
+        """Take over: structlog, the root logger of `logging`, and telemetry's errors.
+
+        Structlog is 2 MB and a fiftieth of a start, so that it is left alone unless the
+        application's modules have imported it by now.
+        """
+        if "structlog" in sys.modules:
+            from mainspring.observe import _structlog  # noqa: PLC0415
+
+            _structlog.take_over(self.say, level=self._level)
+            self._give_back = _structlog.give_back
         self._handler = _Bridge(self)
         logging.getLogger().addHandler(self._handler)
         if logging.getLogger().level in {logging.NOTSET, logging.WARNING}:
@@ -128,15 +131,9 @@ class Logs:
             self._unsubscribe()
         if self._handler is not None:
             logging.getLogger().removeHandler(self._handler)
-        structlog.reset_defaults()
+        if self._give_back is not None:
+            self._give_back()
         self._writer.close()
-
-    def _from_structlog(
-        self, _logger: Any, method: str, event: MutableMapping[str, Any]
-    ) -> NoReturn:
-        facts = dict(event)
-        self.say("error" if method == "exception" else method, str(facts.pop("event", "")), facts)
-        raise structlog.DropEvent
 
     def _from_telemetry(self, event: telemetry.Event) -> None:
         if event.error is not None:
@@ -146,16 +143,6 @@ class Logs:
         elif event.facts.get("level"):
             facts = dict(event.facts)
             self.say(str(facts.pop("level")), event.name, facts)
-
-
-def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
-    """`exc_info` as the text of a traceback."""
-    given = event.pop("exc_info", None)
-    if given:
-        error = given if isinstance(given, BaseException) else sys.exc_info()[1]
-        if error is not None:
-            event["exception"] = "".join(traceback.format_exception(error))
-    return event
 
 
 class _Bridge(logging.Handler):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from mainspring.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from mainspring.serve._server import Application
@@ -31,6 +34,16 @@ class AppNotFound(ConfigError):
     code = "serve.app-not-found"
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Imports make little garbage; looking for it among all that stays is a tenth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def load_application(path: str) -> Application:
     """Import the application.
 
@@ -45,7 +58,8 @@ def load_application(path: str) -> Application:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(module_name)
+        with _nothing_collected():
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         # A missing import inside the user's module is the user's error, and is shown as it is.
         if exc.name is None or not (module_name + ".").startswith(exc.name + "."):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from enum import IntEnum
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -16,11 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from mainspring import telemetry
 from mainspring.http._body import WholeBody
 from mainspring.http._request import Request, arrived
-from mainspring.serve._body import ArrivingBody, BodyLost, chunks_of
+from mainspring.serve._body import chunks_of
 from mainspring.serve._flow import Flow
-from mainspring.serve._grammar import CHUNKED, Head, Target, check_partial, check_together
+from mainspring.serve._grammar import CHUNKED, Head, Target, check_together
+from mainspring.serve._partial import grow_head, keep_head
 from mainspring.serve._refusal import Refusal, refusal_bytes
-from mainspring.serve._reply import respond, stream
+from mainspring.serve._reply import respond
+from mainspring.serve._state import BODY, BUSY, HEAD, IDLE, LEAVING, LOST, SOCKET
+from mainspring.serve._upload import Upload
+from mainspring.serve._waiting import serve, serve_stream
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -28,33 +31,13 @@ if TYPE_CHECKING:
     from mainspring.http._body import Body
     from mainspring.http._response import Response
     from mainspring.serve._socket import Socket
+    from mainspring.serve._state import State
     from mainspring.serve._worker import Worker
 
 
-class State(IntEnum):
-    """What becomes of the bytes that arrive."""
-
-    IDLE = 0
-    """They begin a request."""
-    HEAD = 1
-    """They continue a head that is not complete."""
-    BODY = 2
-    """They are the body of the current request."""
-    BUSY = 3
-    """The current request is complete; they belong to the next one."""
-    SOCKET = 4
-    """They are a web socket's."""
-    LEAVING = 5
-    """Nobody reads them; the connection ends when the client has seen why."""
-    LOST = 6
-
-
-# A name of the module costs half of what an attribute of an enumeration does.
-_IDLE, _HEAD, _BODY, _BUSY, _SOCKET, _LEAVING, _LOST = State
 _NEVER_A_BLOCK: Final = b"\0"
 _KEPT_BLOCK_BYTES: Final = 2048
 _EMPTY: Final = WholeBody()
-_PLAIN: Final = b"%b%b%d\r\n\r\n%b"
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
 
@@ -71,23 +54,29 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         state: what becomes of arriving bytes.
-        deadline: by the worker's `now`, when `expire` is due.
+        buffer: what arrived and has its turn later.
+        eof: nothing more will arrive.
+        deadline: by the worker's `now`, when it expires.
         task: runs the handler, unless the route never waits.
+        upload: the body of the current request, if the rest of it is still to come.
+        socket: the web socket that this became, or is about to become.
+        peer: address and port of whoever is at the other end.
         plain: the current request is an ordinary one of HTTP/1.1, and so is its answer.
         old: the current request is of HTTP/1.0.
         keep: another request may follow the current one.
         bodiless: the current request is a HEAD.
         expects: its client waits for `100 Continue`.
         flow: how fast bytes come and go.
+        known_head: the rendered head of the answers that `knows` recognizes.
         endless: the answer that is being written is an event stream.
         ending: it shall come to a clean end.
     """
 
     __slots__ = (
-        "_arriving", "_block", "_buffer", "_client", "_eof", "_head", "_inside", "_known",
-        "_known_headers", "_known_status", "_linger_left", "_peer", "_scheme", "_socket", "_used",
-        "bodiless", "deadline", "ending", "endless", "expects", "flow", "keep", "old", "plain",
-        "state", "task", "transport", "worker", "write",
+        "_block", "_client", "_head", "_inside", "_known_headers", "_known_status", "_linger_left",
+        "_scheme", "_used", "bodiless", "buffer", "deadline", "ending", "endless", "eof", "expects",
+        "flow", "keep", "known_head", "old", "peer", "plain", "socket", "state", "task",
+        "transport", "upload", "worker", "write",
     )  # fmt: skip
 
     flow: Flow
@@ -96,22 +85,22 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.state = _IDLE
+        self.state: State = IDLE
         self.deadline = inf
         self.task: asyncio.Task[None] | None = None
         self.plain = self.keep = True
         self.old = self.bodiless = self.expects = False
         self.ending = self.endless = False
-        self._used = self._inside = self._eof = False
-        self._buffer = b""
+        self._used = self._inside = self.eof = False
+        self.buffer = b""
         self._block = _NEVER_A_BLOCK
-        self._arriving: ArrivingBody | None = None
-        self._socket: Socket | None = None
+        self.upload: Upload | None = None
+        self.socket: Socket | None = None
         self._linger_left = 0
-        self._peer: tuple[str, int] | None = None
+        self.peer: tuple[str, int] | None = None
         self._known_headers: object = None
         self._known_status = 0
-        self._known = b""
+        self.known_head = b""
 
     # what the event loop calls
 
@@ -120,67 +109,67 @@ class Connection(asyncio.Protocol):
         self.write = self.transport.write
         self.flow = Flow(self.transport, self.worker.loop)
         peer = transport.get_extra_info("peername")
-        self._peer = (peer[0], peer[1]) if isinstance(peer, tuple) else None
+        self.peer = (peer[0], peer[1]) if isinstance(peer, tuple) else None
         self.deadline = self.worker.now + self.worker.header_seconds
         self.worker.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         state = self.state
-        if state is _IDLE:
-            self._advance(data)
-        elif state is _BODY:
-            self._take_body(data)
-        elif state is _HEAD:
-            self._grow_head(data)
-        elif state is _BUSY:
-            self._buffer += data
-            if len(self._buffer) > self.worker.limits.held_bytes:
+        if state is IDLE:
+            self.advance(data)
+        elif state is BODY:
+            cast("Upload", self.upload).take(data)
+        elif state is HEAD:
+            grow_head(self, data)
+        elif state is BUSY:
+            self.buffer += data
+            if len(self.buffer) > self.worker.limits.held_bytes:
                 self.flow.pause_reading()
-        elif self._socket is not None:
-            self._socket.data_received(data)
-        elif state is _LEAVING:
+        elif self.socket is not None:
+            self.socket.data_received(data)
+        elif state is LEAVING:
             self._linger_left -= len(data)
             if self._linger_left < 0:
                 self.transport.abort()
 
     def eof_received(self) -> bool | None:
         """Whether to keep our side open after the client has closed its own."""
-        if self.state is not _BUSY:
+        if self.state is not BUSY:
             return None
         half_close = self.worker.limits.half_close.total_seconds()
         if self.task is not None and not half_close:
             return None
-        self._eof = True
+        self.eof = True
         if self.task is not None:
             self.deadline = self.worker.now + half_close
         return self.worker.scheme == "http"
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
-        if self.state is _IDLE:
-            self.state = _BUSY
-        if self.state is not _LEAVING:
+        if self.state is IDLE:
+            self.state = BUSY
+        if self.state is not LEAVING:
             self.deadline = self.worker.now + self.worker.limits.write_stall.total_seconds()
 
     def resume_writing(self) -> None:
         self.flow.resume_writing()
-        if self.state is _BUSY or self.state is _BODY:
+        if self.state is BUSY or self.state is BODY:
             self.deadline = inf
-        if self._socket is not None:
-            self._socket.resume_writing()
-        elif self.state is _BUSY and self.task is None:
-            self.state = _IDLE
-            self._proceed()
+        if self.socket is not None:
+            self.socket.resume_writing()
+        elif self.state is BUSY and self.task is None:
+            self.state = IDLE
+            self.proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        self.state = _LOST
+        self.state = LOST
         self.deadline = inf
-        self._buffer = b""
+        self.buffer = b""
         self.flow.resume_writing()
-        if self._arriving is not None:
-            self._arriving.fail(BodyLost(400, "the client went away"))
-        if self._socket is not None:
-            self._socket.connection_lost()
+        if self.upload is not None:
+            self.upload.client_left()
+        if self.socket is not None:
+            self.socket.connection_lost()
         elif self.task is not None:
             # The last of it is `_done`, which lets go of this connection.
             self.task.cancel()
@@ -189,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     # requests
 
-    def _advance(self, data: bytes) -> None:
+    def advance(self, data: bytes) -> None:
         """Answer the requests in `data`, until one of them has to wait for something."""
         try:
             self._answer_all(data)
@@ -208,7 +197,7 @@ class Connection(asyncio.Protocol):
                     at += 2
                     line_end = data.find(b"\r\n", at)
                 if line_end < 0:
-                    self._keep_head(data[at:])
+                    keep_head(self, data[at:])
                     return
                 target = worker.read_target(data[at:line_end])
             # The headers of one client rarely change from one request to the next.
@@ -218,7 +207,7 @@ class Connection(asyncio.Protocol):
             else:
                 after = data.find(b"\r\n\r\n", line_end) + 4
                 if after < 4:
-                    self._keep_head(data[at:])
+                    keep_head(self, data[at:])
                     return
                 head = self._read_head(data[line_end:after], after - at)
             body: Body = _EMPTY
@@ -244,7 +233,7 @@ class Connection(asyncio.Protocol):
             at = after
             if not plain and head.upgrade and self._upgrades(request):
                 pass
-            elif core.route(request).in_place and self.state is _IDLE:
+            elif core.route(request).in_place and self.state is IDLE:
                 response = core.answer_now(request)
                 content = response.body
                 if (
@@ -254,24 +243,24 @@ class Connection(asyncio.Protocol):
                     and self.plain
                 ):
                     self.write(
-                        b"%b%b%d\r\n\r\n%b" % (self._known, worker.dated, len(content), content)
+                        b"%b%b%d\r\n\r\n%b" % (self.known_head, worker.dated, len(content), content)
                     )
                 elif type(content) is bytes:
                     respond(self, request, response)
                 else:
-                    self._start(self._stream(request, response))
+                    self._start(serve_stream(self, request, response))
             else:
-                self._start(self._serve(request))
-            if self.state is not _IDLE:
-                self._buffer = data[at:]
+                self._start(serve(self, request))
+            if self.state is not IDLE:
+                self.buffer = data[at:]
                 return
             if at == size:
                 self.deadline = worker.idle_at
                 return
             turn -= 1
         # Others get their turn; until then nothing more is read here.
-        self.state = _BUSY
-        self._buffer = data[at:]
+        self.state = BUSY
+        self.buffer = data[at:]
         self.flow.pause_reading()
         worker.loop.call_soon(self._next_turn)
 
@@ -279,9 +268,10 @@ class Connection(asyncio.Protocol):
         """Keep the rendered head of an answer: the next one here is likely to be its like."""
         self._known_headers = response.headers
         self._known_status = response.status
-        self._known = head
+        self.known_head = head
 
-    def _is_known(self, response: Response) -> bool:
+    def knows(self, response: Response) -> bool:
+        """Whether `known_head` is the head of this answer."""
         return response.headers is self._known_headers and response.status == self._known_status
 
     def know_nothing(self) -> None:
@@ -289,8 +279,8 @@ class Connection(asyncio.Protocol):
         self._known_headers = None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        if self.state is _IDLE:
-            self.state = _BUSY
+        if self.state is IDLE:
+            self.state = BUSY
             self.deadline = inf
         self._inside = True
         task = _Task(work, loop=self.worker.loop)
@@ -298,65 +288,34 @@ class Connection(asyncio.Protocol):
         if not task.done():
             self.task = task
 
-    async def _serve(self, request: Request) -> None:
-        """Everything about a request that waits."""
-        try:
-            response = await self.worker.core.answer(request)
-            content = response.body
-            if type(content) is not bytes:
-                await stream(self, request, response)
-            elif self.state is _BUSY and self.plain and self._is_known(response):
-                self.write(_PLAIN % (self._known, self.worker.dated, len(content), content))
-            elif self.state is not _LOST:
-                respond(self, request, response)
-        except asyncio.CancelledError:
-            self._given_up()
-            raise
-        finally:
-            self._done()
-
-    async def _stream(self, request: Request, response: Response) -> None:
-        """The answer of a route that never waits, but streams."""
-        try:
-            await stream(self, request, response)
-        except asyncio.CancelledError:
-            self._given_up()
-            raise
-        finally:
-            self._done()
-
-    def _given_up(self) -> None:
-        # Cancelled by a stop that could wait no longer, or by the handler itself.
-        if self.state is not _LOST:
-            self.transport.abort()
-
-    def _done(self) -> None:
+    def done(self) -> None:
+        """The current request is answered, or nobody waits for the answer any more."""
         self.task = None
-        if self.state is _LOST:
+        if self.state is LOST:
             self.worker.forget(self)
-        elif self.state is _BUSY and not self.flow.writes_wait:
-            self.state = _IDLE
+        elif self.state is BUSY and not self.flow.writes_wait:
+            self.state = IDLE
             if self._inside:
                 return
-            if self._buffer or self._eof:
-                self._proceed()
+            if self.buffer or self.eof:
+                self.proceed()
             else:
                 self.deadline = self.worker.idle_at
 
     def _next_turn(self) -> None:
-        if self.state is _BUSY and not self.flow.writes_wait:
-            self.state = _IDLE
-            self._proceed()
+        if self.state is BUSY and not self.flow.writes_wait:
+            self.state = IDLE
+            self.proceed()
 
-    def _proceed(self) -> None:
+    def proceed(self) -> None:
         """Go on with what has arrived in the meantime."""
         self.flow.resume_reading()
-        data, self._buffer = self._buffer, b""
+        data, self.buffer = self.buffer, b""
         if data:
-            self._advance(data)
+            self.advance(data)
         else:
             self.deadline = self.worker.idle_at
-        if self._eof and self.state is _IDLE:
+        if self.eof and self.state is IDLE:
             self.leave()
 
     # heads
@@ -366,39 +325,8 @@ class Connection(asyncio.Protocol):
         self._used = True
         head = self._head = worker.read_head(block, size)
         self._block = block if len(block) <= _KEPT_BLOCK_BYTES else _NEVER_A_BLOCK
-        self._client, self._scheme = worker.proxies.resolve(self._peer, worker.scheme, head.headers)
+        self._client, self._scheme = worker.proxies.resolve(self.peer, worker.scheme, head.headers)
         return head
-
-    def _keep_head(self, rest: bytes) -> None:
-        """Wait for the rest of a head."""
-        self._check_partial(rest, rest)
-        self._buffer = rest
-        if rest:
-            self.state = _HEAD
-            self.deadline = self.worker.now + self.worker.header_seconds
-
-    def _grow_head(self, data: bytes) -> None:
-        before, deadline = self._buffer, self.deadline
-        self._buffer = whole = before + data
-        try:
-            # Only a line end can complete a head, so that a byte at a time costs no parsing.
-            if b"\n" not in data or whole.find(b"\r\n\r\n", max(len(before) - 3, 0)) < 0:
-                self._check_partial(whole, b"\r" + data if before.endswith(b"\r") else data)
-                return
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
-        self._buffer = b""
-        self.state = _IDLE
-        self._advance(whole)
-        if self.state is _HEAD:
-            self.deadline = deadline
-
-    def _check_partial(self, rest: bytes, fresh: bytes) -> None:
-        limits = self.worker.limits
-        check_partial(
-            rest, fresh, line_bytes=limits.request_line_bytes, head_bytes=limits.header_bytes
-        )
 
     def _uncommon(self, target: Target, head: Head, data: bytes, after: int) -> tuple[Body, int]:
         """Body and end of a request that is not plain."""
@@ -411,7 +339,7 @@ class Connection(asyncio.Protocol):
         if not head.length:
             return _EMPTY, after
         body, after = self._body(head, data, after)
-        self.expects = head.expect and not target.old and body is self._arriving
+        self.expects = head.expect and not target.old and self.state is BODY
         return body, after
 
     def _become_plain(self) -> None:
@@ -432,75 +360,9 @@ class Connection(asyncio.Protocol):
             if rest is not None:
                 return WholeBody(b"".join(parts)), len(data) - len(rest)
         self.plain = False
-        body = self._arriving = ArrivingBody(
-            head.length,
-            limits,
-            wanted=self._body_wanted,
-            pause=self._body_pauses,
-            resume=self._body_resumes,
-        )
-        self.state = _BODY
-        self.deadline = body.clock(self.worker.now)
-        body.take(data[after:])
-        return body, len(data)
-
-    def _take_body(self, data: bytes) -> None:
-        body = cast("ArrivingBody", self._arriving)
-        try:
-            rest = body.take(data)
-        except Refusal as refusal:
-            self._lose_body(refusal)
-            return
-        if rest is None:
-            return
-        self._arriving = None
-        self._buffer = rest
-        self.state = _BUSY
-        if not self.flow.writes_wait:
-            self.deadline = inf
-            if self.task is None:
-                # The answer is out already; this was only being dropped.
-                self.state = _IDLE
-                self._proceed()
-
-    def _lose_body(self, refusal: Refusal) -> None:
-        """Tell the handler, whose answer is the last one here; or leave, if that is out."""
-        body = cast("ArrivingBody", self._arriving)
-        body.fail(BodyLost(refusal.status, refusal.detail))
-        self.flow.pause_reading()
-        self.deadline = inf
-        if self.task is None:
-            self.leave()
-
-    def body_can_be_dropped(self) -> bool:
-        """Whether the connection can go on after what the handler has not read."""
-        body = self._arriving
-        if body is None:
-            return True
-        if body.lost or self.expects or body.declared_bytes is None:
-            return False
-        return body.left <= self.worker.limits.held_bytes
-
-    def drop_body(self) -> None:
-        """Read what is left of the body, and forget it."""
-        if self._arriving is not None:
-            self._arriving.drop()
-
-    def _body_wanted(self) -> None:
-        if self.expects and self.state is _BODY:
-            self.expects = False
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._body_resumes()
-
-    def _body_pauses(self) -> None:
-        self.flow.pause_reading()
-        if not self.flow.writes_wait:
-            self.deadline = inf
-
-    def _body_resumes(self) -> None:
-        self.flow.resume_reading()
-        if self.state is _BODY and not self.flow.writes_wait:
-            self.deadline = cast("ArrivingBody", self._arriving).clock(self.worker.now)
+        upload = self.upload = Upload(self, head.length)
+        upload.body.take(data[after:])
+        return upload.body, len(data)
 
     # web sockets
 
@@ -514,18 +376,18 @@ class Connection(asyncio.Protocol):
 
     def become_socket(self, socket: Socket, answer: bytes) -> None:
         """Switch protocols."""
-        self._socket = socket
-        self.state = _SOCKET
+        self.socket = socket
+        self.state = SOCKET
         self.write(answer)
         self.flow.resume_reading()
-        data, self._buffer = self._buffer, b""
+        data, self.buffer = self.buffer, b""
         if data:
             socket.data_received(data)
 
     def socket_done(self) -> None:
         """The conversation is over."""
-        self._done()
-        if self.state is _SOCKET:
+        self.done()
+        if self.state is SOCKET:
             self.leave()
 
     # ends
@@ -533,7 +395,7 @@ class Connection(asyncio.Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Answer that this is no acceptable request, and end the connection."""
         telemetry.emit(
-            "serve.refused", status=refusal.status, detail=refusal.detail, peer=self._peer
+            "serve.refused", status=refusal.status, detail=refusal.detail, peer=self.peer
         )
         self.write(refusal_bytes(refusal))
         self.leave()
@@ -544,13 +406,13 @@ class Connection(asyncio.Protocol):
         Closing at once would reset the connection if anything of the client's is unread, and
         a reset destroys the answer on its way (RFC 9112, section 9.6).
         """
-        if self.state is _LOST:
+        if self.state is LOST:
             return
-        self.state = _LEAVING
-        self._buffer = b""
+        self.state = LEAVING
+        self.buffer = b""
         self._linger_left = _LINGER_BYTES
         self.deadline = self.worker.now + _LINGER_SECONDS
-        if self._eof or not self.transport.can_write_eof():
+        if self.eof or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self.transport.write_eof()
@@ -558,9 +420,9 @@ class Connection(asyncio.Protocol):
 
     def abandon(self) -> None:
         """Serve nothing more here; whoever calls this ends the connection."""
-        if self.state is not _LOST:
-            self.state = _LEAVING
-            self._buffer = b""
+        if self.state is not LOST:
+            self.state = LEAVING
+            self.buffer = b""
 
     def give_up(self) -> None:
         """End the connection and what runs on it, whatever it is."""
@@ -568,43 +430,10 @@ class Connection(asyncio.Protocol):
         if self.task is not None:
             self.task.cancel()
 
-    def expire(self, now: float) -> None:
-        """The deadline has passed: end what takes too long."""
-        if self.flow.writes_wait and self.state is not _LEAVING:
-            self._expire_write(now)
-        elif self.state is _BODY:
-            self._expire_body(now)
-        elif self._socket is not None and self.state is _SOCKET:
-            self._socket.expire(now)
-        elif self.state is _HEAD:
-            self.refuse(Refusal(408, "the headers took too long"))
-        elif self.state is _IDLE:
-            self.transport.close()
-        else:
-            self.transport.abort()
-
-    def _expire_write(self, now: float) -> None:
-        limits = self.worker.limits
-        span = limits.write_stall.total_seconds()
-        if self.flow.taken_bytes() >= limits.body_rate_bytes * span:
-            self.deadline = now + span
-        else:
-            telemetry.emit("serve.stalled", peer=self._peer)
-            self.transport.abort()
-
-    def _expire_body(self, now: float) -> None:
-        due = cast("ArrivingBody", self._arriving).due()
-        if due > now:
-            self.deadline = due
-        elif self.expects:
-            self.deadline = inf
-        else:
-            self._lose_body(Refusal(408, "the body took too long"))
-
     def end_stream(self) -> None:
         """Bring an event stream or a web socket that runs here to a clean end."""
-        if self._socket is not None:
-            self._socket.go_away()
+        if self.socket is not None:
+            self.socket.go_away()
         elif self.endless and not self.ending and self.task is not None:
             self.ending = True
             self.task.cancel()
@@ -612,12 +441,17 @@ class Connection(asyncio.Protocol):
     @property
     def lost(self) -> bool:
         """The client is gone."""
-        return self.state is _LOST
+        return self.state is LOST
+
+    @property
+    def waits_for_head(self) -> bool:
+        """A request has begun whose head is not complete."""
+        return self.state is HEAD
 
     @property
     def idle(self) -> bool:
         """Nothing has begun here."""
-        return self.state is _IDLE
+        return self.state is IDLE
 
     @property
     def idle_since(self) -> float:

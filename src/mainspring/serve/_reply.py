@@ -79,12 +79,14 @@ def _keeps(connection: Connection, head: ResponseHead) -> bool:
     """Whether another request may follow."""
     if head.close or connection.worker.draining:
         return False
-    return connection.keep and connection.body_can_be_dropped()
+    upload = connection.upload
+    return connection.keep and (upload is None or upload.can_be_dropped())
 
 
 def _go_on(connection: Connection, *, keep: bool) -> None:
     if keep:
-        connection.drop_body()
+        if connection.upload is not None:
+            connection.upload.body.drop()
     else:
         connection.leave()
 

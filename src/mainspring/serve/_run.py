@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from mainspring.errors import MainspringError
 from mainspring.serve._application import load_application
 from mainspring.serve._process import run_loop, say, serve
-from mainspring.serve._supervisor import Supervisor
 
 if TYPE_CHECKING:
     from mainspring.serve._config import Config
@@ -29,6 +28,8 @@ def run(app_path: str, *, config: Config) -> None:
     _raise_file_limit()
     try:
         if config.supervised:
+            from mainspring.serve._supervisor import Supervisor  # noqa: PLC0415  # not in a worker
+
             asyncio.run(Supervisor(app_path, config).run())
         else:
             run_loop(serve(load_application(app_path), config))

@@ -10,6 +10,7 @@ from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from mainspring.serve._expiry import expire
 from mainspring.serve._grammar import Head, Target, read_head, read_target
 from mainspring.serve._heads import Heads
 from mainspring.serve._refusal import Refusal
@@ -100,7 +101,7 @@ class Worker:
         # RFC 9110, section 5.6.7: always GMT, whatever the locale is.
         self.dated = b"date: %b\r\ncontent-length: " % formatdate(usegmt=True).encode("ascii")
         for connection in [c for c in self.connections if c.deadline < now]:
-            connection.expire(now)
+            expire(connection, now)
 
     def read_target(self, line: bytes) -> Target:
         """The request line; those that repeat are read once.

@@ -209,6 +209,8 @@ class TestExhaustion:
 async def test_a_connection_that_the_server_closed_is_replaced(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
         pytest.skip("no server")
+    if database.engine.url.drivername.endswith("psycopg"):
+        pytest.skip("the pooler keeps its client when the server closes a connection")
     async with database.unit(write=False) as db:
         name = (
             "pg_backend_pid()"
