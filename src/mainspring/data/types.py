@@ -157,3 +157,12 @@ PYTHON_TYPES: dict[Any, Any] = {
     list[int]: _array(),
 }
 """What an annotation becomes when `column()` says nothing else."""
+
+
+def python_type(of: TypeEngine[Any]) -> Any:
+    """The type of a column's values; Any where SQLAlchemy does not say."""
+    inner = of.impl_instance if isinstance(of, TypeDecorator) else of
+    try:
+        return inner.python_type
+    except NotImplementedError:
+        return Any
