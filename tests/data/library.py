@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, MetaData, Table
-from sqlalchemy.orm import attribute_keyed_dict
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, MetaData, Table, and_
+from sqlalchemy.orm import attribute_keyed_dict, registry
 
 from mainspring.data import Mapped, Model, column, foreign_key, relationship
 from mainspring.data._model import NAMING
+from mainspring.data.types import PYTHON_TYPES
 
 
 class LibraryModel(Model):
@@ -16,6 +17,8 @@ class LibraryModel(Model):
 
     __abstract__ = True
     metadata = MetaData(naming_convention=NAMING)
+    # Other tests have classes of the same names.
+    _sa_registry = registry(metadata=metadata, type_annotation_map=PYTHON_TYPES)
 
 
 class City(LibraryModel):
@@ -29,12 +32,17 @@ class Author(LibraryModel):
     city_id: Mapped[int | None] = foreign_key(City.id)
     mentor_id: Mapped[int | None] = foreign_key("lib_authors.id")
     city: Mapped[City | None] = relationship()
-    books: Mapped[list[Book]] = relationship(back_populates="author", order_by="Book.title.desc()")
-    mentor: Mapped[Author | None] = relationship(remote_side="Author.id", back_populates="pupils")
+    books: Mapped[list[Book]] = relationship(
+        back_populates="author",
+        order_by=lambda: Book.title.desc(),  # noqa: PLW0108  # there is no Book yet
+    )
+    mentor: Mapped[Author | None] = relationship(
+        remote_side=lambda: Author.id, back_populates="pupils"
+    )
     pupils: Mapped[list[Author]] = relationship(back_populates="mentor")
     passport: Mapped[Passport | None] = relationship(back_populates="owner")
     long_books: Mapped[list[Book]] = relationship(
-        primaryjoin="and_(Author.id == Book.author_id, Book.pages > 100)", viewonly=True
+        primaryjoin=lambda: and_(Author.id == Book.author_id, Book.pages > 100), viewonly=True
     )
 
 
@@ -73,7 +81,7 @@ class Shelf(LibraryModel):
     __tablename__ = "lib_shelves"
     room: Mapped[int] = column(primary_key=True)
     number: Mapped[int] = column(primary_key=True)
-    copies: Mapped[list[Copy]] = relationship(back_populates="shelf", order_by="Copy.id")
+    copies: Mapped[list[Copy]] = relationship(back_populates="shelf", order_by=lambda: Copy.id)
     by_label: Mapped[dict[str, Copy]] = relationship(
         collection_class=attribute_keyed_dict("label"), viewonly=True
     )
@@ -101,7 +109,7 @@ class Manager(Person):
     __tablename__ = "lib_managers"
     id: Mapped[int] = foreign_key(Person.id, primary_key=True)
     clerks: Mapped[list[Clerk]] = relationship(
-        back_populates="manager", foreign_keys="Clerk.manager_id", order_by="Clerk.id"
+        back_populates="manager", foreign_keys=lambda: Clerk.manager_id, order_by=lambda: Clerk.id
     )
     __mapper_args__ = {"polymorphic_identity": "manager"}
 

@@ -28,6 +28,7 @@ from mainspring.data._model import Model, Timestamped, column, foreign_key, utc_
 from mainspring.data._page import Page, Paged
 from mainspring.data._retry import Retry
 from mainspring.data._unit import Session, UnitOfWork
+from mainspring.data._version import Versioned
 
 __all__ = [
     "BadCursor",
@@ -58,6 +59,7 @@ __all__ = [
     "Timestamped",
     "UnitEnded",
     "UnitOfWork",
+    "Versioned",
     "WriterBusy",
     "bindparam",
     "column",

@@ -19,6 +19,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
 from mainspring.data._errors import BadCursor, PageError
+from mainspring.data.types import python_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,11 +152,7 @@ def restored(keys: Sequence[Key], values: Sequence[Any]) -> list[Any]:
 def _as_type(key: Key, value: Any) -> Any:
     if value is None:
         return None
-    try:
-        kind = key.column.type.python_type
-    except NotImplementedError:
-        return value
-    return msgspec.convert(value, kind, strict=False)
+    return msgspec.convert(value, python_type(key.column.type), strict=False)
 
 
 def _as_one(keys: Sequence[Key], values: Sequence[Any], *, inclusive: bool) -> ColumnElement[bool]:

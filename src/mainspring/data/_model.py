@@ -77,7 +77,7 @@ class Model(AsyncAttrs, DeclarativeBase):
             _check_indexed_text(cls.__name__, table)
 
 
-watch_models(Model.registry)
+watch_models(Model)
 
 
 def _has_mapped_parent(cls: type) -> bool:

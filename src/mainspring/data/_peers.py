@@ -21,9 +21,9 @@ from mainspring.data._errors import ModelError, RelationNotLoaded
 from mainspring.data._relations import batch_of, fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from sqlalchemy.orm import InstanceState, Session, registry
+    from sqlalchemy.orm import InstanceState, Session
 
     Relation = RelationshipProperty[Any]
 
@@ -31,15 +31,23 @@ MOST_PEERS: Final = 16_384
 """So many objects are asked for at once, so that one access never reads a table of millions."""
 
 
-def watch_models(models: registry) -> None:
-    """Load in batches what the models of a registry would load one by one."""
+def watch_models(root: type[Any]) -> None:
+    """Load in batches what the models below a class would load one by one."""
 
     def configured() -> None:
-        for mapper in models.mappers:
+        for mapper in _mappers(root):
             for relation in mapper.relationships:
                 _wrap(mapper, relation)
 
     event.listen(Mapper, "after_configured", configured)
+
+
+def _mappers(kind: type[Any]) -> Iterator[Mapper[Any]]:
+    for each in kind.__subclasses__():
+        mapper = vars(each).get("__mapper__")
+        if mapper is not None and mapper.configured:
+            yield mapper
+        yield from _mappers(each)
 
 
 def load_relations(

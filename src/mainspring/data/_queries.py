@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
+from mainspring.data._bulk import insert_many, upsert
 from mainspring.data._cursor import Cursors
 from mainspring.data._page import Page, Paged, fetch_page
 from mainspring.data._peers import load_relations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Dialect, Select
     from sqlalchemy.orm import QueryableAttribute
 
+    from mainspring.data._link import Link
     from mainspring.data._unit import UnitOfWork
 
 T = TypeVar("T")
@@ -70,3 +72,48 @@ class Queries(AsyncSession):
             PageError: the query reads no model.
         """
         return await fetch_page(self, query, page, order=order)
+
+    async def insert_many(
+        self, kind: type[Any], rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
+    ) -> int:
+        """How many rows were inserted; all of them, or it raises.
+
+        With asyncpg they go by COPY, elsewhere a thousand at a time. The next are asked
+        for when those before have been written. No objects are made.
+
+        Args:
+            kind: the model.
+            rows: attributes and values; all rows have the same attributes.
+
+        Raises:
+            ModelError: a row has other attributes than the first, or one that there is not.
+        """
+        await self.flush()
+        return await insert_many(self, kind, rows)
+
+    async def upsert(
+        self,
+        kind: type[Any],
+        rows: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        *,
+        key: Sequence[Any],
+        update: Sequence[Any] = (),
+    ) -> int:
+        """How many rows were given; each is inserted, or updates the one that is there.
+
+        Args:
+            kind: the model.
+            rows: attributes and values; all rows have the same attributes.
+            key: the columns of the unique constraint, or the primary key, that tells which row
+                it is. MySQL and MariaDB take any unique constraint that is met.
+            update: columns that take the new value; without any the old row stays as it is.
+
+        Raises:
+            ModelError: a row has other attributes than the first, or one that there is not.
+        """
+        await self.flush()
+        return await upsert(self, kind, rows, key=key, update=update)
+
+    def unit_link(self) -> Link | None:
+        """The connection, once a statement was sent; for statements of the driver's own."""
+        return self._unit.link

@@ -25,6 +25,7 @@ from mainspring.http._request import Request
 from mainspring.http._response import Accepted, Created, Html, Redirect, Response, UnsafeHeader
 from mainspring.http._router import Router
 from mainspring.http._routing import Route, RouteError
+from mainspring.http._row_policy import Rows
 from mainspring.http._sse import Event, EventStream, LastEventId, UnsafeEvent
 from mainspring.http._static import StaticError, StaticFiles
 from mainspring.http._stream import Stream
@@ -61,6 +62,7 @@ __all__ = [
     "Route",
     "RouteError",
     "Router",
+    "Rows",
     "SocketClosed",
     "SocketMisuse",
     "SocketTransport",

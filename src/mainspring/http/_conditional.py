@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
+from mainspring.http._problem import Problem
+
 if TYPE_CHECKING:
     from mainspring.http._request import Request
 
@@ -61,6 +63,30 @@ def range_is_current(request: Request, current: Validators) -> bool:
         return True
     text = sent.decode("latin-1").strip()
     return text in {current.etag, current.last_modified}
+
+
+def check_match(request: Request, etag: str, *, required: bool) -> None:
+    """Refuse a change of another state than the client has seen.
+
+    A weak tag counts too: ours becomes one when an answer is compressed, and names the very
+    same state of the row.
+
+    Raises:
+        Problem: 412 if `If-Match` names another state, 428 if there is none and it is required
+            (RFC 6585, section 3).
+    """
+    sent = request.raw_headers.get(b"if-match")
+    if sent is None:
+        if required:
+            raise Problem(428, "say which state is to be changed: send its ETag as If-Match")
+    elif not _listed(sent, etag, weak=True):
+        raise Problem(412, "it has been changed meanwhile", headers={"etag": etag})
+
+
+def has_match(request: Request, etag: str) -> bool:
+    """Whether the client has this state already, by `If-None-Match`."""
+    sent = request.raw_headers.get(b"if-none-match")
+    return sent is not None and _listed(sent, etag, weak=True)
 
 
 def _listed(sent: bytes, etag: str, *, weak: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.orm.exc import StaleDataError
 
 from mainspring.data import (
     BadCursor,
@@ -45,6 +46,7 @@ TRANSLATIONS: dict[type[BaseException], Callable[[Any], Problem | None]] = {
     BadCursor: _bad_cursor,
     RowNotFound: lambda error: NotFound(error.what, code=error.code),
     IntegrityError: lambda _: Conflict("this conflicts with what is there already"),
+    StaleDataError: lambda _: Conflict("somebody else has changed this meanwhile"),
     DataError: _unstorable,
     DBAPIError: _from_driver,
     PoolExhausted: _unavailable,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 from mainspring.http._mount import Mounted
@@ -11,16 +12,26 @@ from mainspring.http._routing import Route
 from mainspring.http._static import StaticFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
-    from mainspring.auth import Policy
+    from mainspring.auth import Policy, Principal
+    from mainspring.http._row_policy import Rows
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 UNSET: Final[Any] = object()
 """Not said, where None means something."""
+
+
+_OPERATIONS: Final = {
+    "list": ("GET", ""),
+    "create": ("POST", ""),
+    "read": ("GET", "/{id}"),
+    "update": ("PATCH", "/{id}"),
+    "delete": ("DELETE", "/{id}"),
+}
 
 
 class RouteOptions(TypedDict, total=False):
@@ -154,6 +165,58 @@ class Router:
             return endpoint
 
         return declare
+
+    def resource(  # noqa: PLR0913  # the rules of a resource, all named
+        self,
+        pattern: str,
+        model: type[Any],
+        *,
+        out: type[Any],
+        write: Sequence[str] | type[Any] = (),
+        filter: Sequence[str] = (),  # noqa: A002  # read at the call
+        sort: Sequence[str] = (),
+        rows: Rows | None = None,
+        given: Callable[[Principal], Mapping[str, Any]] | None = None,
+        only: Sequence[str] = (),
+        page: type[Any] | None = None,
+        require_match: bool = False,
+        allow_changes: Policy | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """List, create, read, update (PATCH) and delete the rows of a model.
+
+        Args:
+            pattern: of the list, such as `/books`; a single one is at `/books/{id}`.
+            model: whose rows they are; it has one primary key.
+            out: what is shown of a row; relations in it are loaded together.
+            write: the only fields that a client can set: names of columns, or a struct with
+                constraints of its own. Without any there is no create and no update.
+            filter: columns that a list can be asked for: `?author_id=3`.
+            sort: columns that a list can be ordered by, `?sort=-title`; the first is the
+                order if none is asked for.
+            rows: who may see and change which rows.
+            given: values of a new row that the server sets, such as its owner; when there is
+                one the principal may be None only if `allow_changes` lets in strangers.
+            only: of `list`, `create`, `read`, `update` and `delete`; all by default.
+            page: a class derived from `data.Page`, with other bounds.
+            require_match: a change without `If-Match` is a 428.
+            allow_changes: the policy of create, update and delete; `allow` by default.
+            options: see `RouteOptions`; `name` and `summary` are the operations' own.
+        """
+        # SQLAlchemy is loaded by whoever has a model, and by nobody else.
+        found = import_module("mainspring.http._resource").Resource(
+            model=model, out=out, write=write, filters=filter, sorts=sort, rows=rows, given=given,
+            page=page or import_module("mainspring.data").Page, require_match=require_match,
+        )  # fmt: skip
+        changing = options.copy()
+        if allow_changes is not None:
+            changing["allow"] = allow_changes
+        for verb, (method, suffix) in _OPERATIONS.items():
+            if (only and verb not in only) or (not write and verb in {"create", "update"}):
+                continue
+            handler = getattr(found, f"{verb}_handler")()
+            chosen = options if method == "GET" else changing
+            self.routes.append(self._declared(handler, pattern + suffix, [method], chosen))
 
     def mount(self, prefix: str, app: Any, **options: Unpack[RouteOptions]) -> None:
         """Let an ASGI application answer for everything below `prefix`, web sockets too.
