@@ -7,12 +7,10 @@ other than the defaults of its columns, does not happen.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, text
-from sqlalchemy.dialects.mysql import insert as mysql_insert
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
 from mainspring.data._errors import ModelError
@@ -62,6 +60,12 @@ async def upsert(
     return count
 
 
+def _insert_of(dialect: str) -> Any:
+    """The dialect's own `insert`. Only that dialect is loaded; all of them are 3 MB."""
+    name = "mysql" if dialect == "mariadb" else dialect
+    return import_module(f"sqlalchemy.dialects.{name}").insert
+
+
 def _upserting(
     dialect: str, mapper: Mapper[Any], key: list[Column[Any]], update: list[Column[Any]]
 ) -> Any:
@@ -69,12 +73,8 @@ def _upserting(
     version = mapper.version_id_col
     # What changes with every update, changes with this one too.
     touched = [c for c in table.columns if c.onupdate is not None and c not in update]
-    if dialect in {"mysql", "mariadb"}:
-        into: Any = mysql_insert(mapper.class_)
-        new: Any = into.inserted
-    else:
-        into = (sqlite_insert if dialect == "sqlite" else postgresql_insert)(mapper.class_)
-        new = into.excluded
+    into = _insert_of(dialect)(mapper.class_)
+    new = into.inserted if dialect in {"mysql", "mariadb"} else into.excluded
     changed = {column.name: new[column.name] for column in (*update, *touched)} if update else {}
     if changed and version is not None:
         changed[version.name] = version + 1

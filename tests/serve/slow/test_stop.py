@@ -96,7 +96,7 @@ async def test_workers_that_are_worn_out_lose_nothing():
     load = Load(current.port)
     running = asyncio.create_task(load.run(EVERYBODY))
     try:
-        async with asyncio.timeout(30 + 3 * _ROUNDS):
+        async with asyncio.timeout(50 + 10 * _ROUNDS):
             while current.stderr().count("takes over") < 2 * _ROUNDS:
                 await asyncio.sleep(0.05)
     finally:
