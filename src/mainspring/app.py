@@ -28,6 +28,7 @@ from mainspring.http._problem import TRANSLATIONS, Problem, render
 from mainspring.http._request import Request
 from mainspring.http._router import Router
 from mainspring.http._static import StaticError, StaticFiles
+from mainspring.http._undeclared import UndeclaredPolicy
 from mainspring.http.layers.compression import Compression
 from mainspring.http.layers.cors import CrossOrigin
 from mainspring.http.layers.deadline import bound
@@ -76,19 +77,6 @@ class Progress(Protocol):
     def track(self, items: Iterable[T], title: str, *, total: int | None = None) -> Iterator[T]:
         """The items one by one, counted under `title`; `total` where `len` cannot say it."""
         ...
-
-
-class UndeclaredPolicy(ConfigError):
-    """Routes, sockets or mounts that do not say who may use them."""
-
-    code = "app.undeclared-policy"
-
-    def __init__(self, routes: list[Route]) -> None:
-        listed = "; ".join(f"{r.title} ({r.endpoint.__qualname__})" for r in routes)
-        super().__init__(
-            f"no policy is declared for: {listed}",
-            fix="give each an allow=: anyone, signed_in, role('…') or a policy of your own",
-        )
 
 
 def _deadline(_app: App, route: Route, _needs: Needs) -> Layer | None:

@@ -71,6 +71,8 @@ async def _run(world: World, *, seconds: float, seed: int) -> dict[str, Any]:
     left = await _rest(world)
     faults = [f"the load ended: {e!r}" for e in ended if not isinstance(e, asyncio.CancelledError)]
     faults += [f"{count} rows of the journal are {state}" for state, count in left.items()]
+    if world.done["ended by itself"]:
+        faults.append(f"{world.done['ended by itself']} times a node ended by itself")
     counts: dict[str, int] = {}
     for capability in capabilities:
         verdict = await capability.check(world)

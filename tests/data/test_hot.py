@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import and_, case, literal
+from sqlalchemy import and_, case, literal, literal_column, text
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, StatementError
 from sqlalchemy.orm import aliased
 
@@ -33,6 +33,8 @@ from tests.data.shop import Customer, Everything, Order, Sparse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mainspring.data import Session
 
 
 class Found(Struct):
@@ -336,6 +338,121 @@ class TestReading:
             await db.first(by_email, email="a@x")
         with pytest.raises(UnitEnded):
             await db.first(by_email, email="a@x")
+
+
+class TestRowByRow:
+    @pytest.fixture
+    async def many(self, database: Database) -> Database:
+        async with database.unit() as db:
+            db.add_all([Customer(email=f"{n:04d}@x") for n in range(1200)])
+        return database
+
+    async def test_every_row_comes_once_in_order(self, many: Database) -> None:
+        in_order = hot(select(Customer).order_by(Customer.email), Found)
+        seen: list[Found] = []
+        async with many.unit(write=False) as db:
+            async for row in db.each(in_order):
+                seen.append(row)  # noqa: PERF401  # a comprehension would hide what is tested
+            assert seen == await db.all(in_order)
+        assert len(seen) == 1200
+        assert many.pool.idle == many.pool.total
+
+    async def test_it_may_be_left_early(self, many: Database) -> None:
+        async with many.unit() as db:
+            await db.run(add_customer, email="a@x")
+            rows = db.each(select(Customer).order_by(Customer.email), Found)
+            assert (await anext(rows)).email == "0000@x"
+            await rows.aclose()  # type: ignore[attr-defined]  # an iterator that is a generator
+            assert await db.one(hot(select(func.count(Customer.id)))) == 1201
+        async with many.unit(write=False) as db:
+            assert await db.one(hot(select(func.count(Customer.id)))) == 1201
+        assert many.pool.idle == many.pool.total
+
+    async def test_what_fails_on_the_way_ends_the_unit_and_nothing_else(
+        self, many: Database
+    ) -> None:
+        async def fail() -> None:
+            async with many.unit(write=False) as db:
+                async for row in db.each(select(Customer), Found):
+                    raise ZeroDivisionError(row)
+
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await fail()
+        async with many.unit(write=False) as db:
+            assert await db.first(by_email, email="0007@x") is not None
+
+    async def test_the_end_of_the_unit_ends_it(self, many: Database) -> None:
+        async with many.unit() as db:
+            await db.run(add_customer, email="a@x")
+            rows = db.each(select(Customer).order_by(Customer.email), Found)
+            assert (await anext(rows)).email == "0000@x"
+        with pytest.raises(UnitEnded):
+            async for _ in rows:
+                pass
+        async with many.unit(write=False) as db:
+            assert await db.one(hot(select(func.count(Customer.id)))) == 1201
+
+    async def test_another_statement_meanwhile_is_run_or_refused(self, many: Database) -> None:
+        seen = 0
+
+        async def read() -> None:
+            nonlocal seen
+            async with many.unit() as db:
+                async for row in db.each(select(Customer).order_by(Customer.email), Found):
+                    seen += 1
+                    assert await db.one(by_email, email=row.email) == row
+                    assert await db.get(Customer, row.id) is not None
+
+        if many.engine.dialect.name in {"mysql", "mariadb"}:
+            with pytest.raises(DBAPIError, match="still being read"):
+                await read()
+        else:
+            await read()
+            assert seen == 1200
+        async with many.unit(write=False) as db:
+            assert await db.first(by_email, email="0007@x") is not None
+
+    async def test_a_refused_statement(self, many: Database) -> None:
+        nowhere = hot(select(literal_column("1")).select_from(text("nowhere")))
+        with pytest.raises(DBAPIError):
+            async with many.unit(write=False) as db:
+                async for _ in db.each(nowhere):
+                    pass
+        async with many.unit(write=False) as db:
+            assert await db.first(by_email, email="0007@x") is not None
+
+    async def test_no_row_at_all(self, database: Database) -> None:
+        async with database.unit(write=False) as db:
+            assert [row async for row in db.each(select(Customer), Found)] == []
+
+
+async def test_a_type_that_a_migration_has_changed(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("a column has no type there")
+    numbers = hot(select(Order.total))
+
+    async def retype(to: str) -> None:
+        verb = "ALTER COLUMN total TYPE" if _is_postgresql(database) else "MODIFY total"
+        sql = text(f"ALTER TABLE orders {verb} {to}")
+        await database.on_connection(lambda c: (c.execute(sql), c.commit()))
+
+    async def read(db: Session) -> list[int]:
+        return await db.all(numbers)
+
+    async with database.unit() as db:
+        db.add(Customer(email="a@x", orders=[Order(total=5)]))
+    assert await database.retrying(read, write=False) == [5]
+    await retype("INTEGER" if _is_postgresql(database) else "INTEGER NOT NULL")
+    try:
+        assert await database.retrying(read, write=False) == [5]
+    finally:
+        await retype("BIGINT" if _is_postgresql(database) else "BIGINT NOT NULL")
+    assert await database.retrying(read, write=False) == [5]
+
+
+def _is_postgresql(database: Database) -> bool:
+    return database.engine.dialect.name == "postgresql"
 
 
 class TestWriting:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from mainspring.data import Database, func, select, update
+from mainspring.data import Database, _sqlite_slices, _sqlite_turn, func, select, update
 from tests.data.shop import Customer, ShopModel
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
+
+    from mainspring.data import UnitOfWork
 
 COUNT = (
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {})"
@@ -111,7 +113,39 @@ class TestTheLoopTurns:
         await asyncio.wait([long])
 
 
-async def test_a_short_statement_does_not_suspend(database: Database) -> None:
+async def test_a_long_write_of_a_reading_unit_is_suspended_after_it_has_waited_for_its_turn(
+    database: Database,
+) -> None:
+    units: list[UnitOfWork] = []
+
+    async def write() -> None:
+        async with database.unit(write=False) as db:
+            units.append(db.unit)
+            name = func.upper(func.hex(func.zeroblob(100)))
+            await db.execute(update(Customer).values(name=name))
+
+    async with database.unit() as other:
+        other.add(Customer(email="a@x"))
+        await other.flush()
+        waiting = asyncio.ensure_future(write())
+        for _ in range(5):
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+    suspended = 0
+    while not waiting.done():
+        await asyncio.sleep(0)
+        link = units[0].link
+        suspended += link is not None and link.raw._slices.suspended
+    await waiting
+    assert suspended > 5
+
+
+async def test_a_short_statement_does_not_suspend(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine a short statement may take long.
+    monkeypatch.setattr(_sqlite_slices, "_IN_PLACE", 60.0)
+    monkeypatch.setattr(_sqlite_turn, "_LONG", 60.0)
     await database.ping()
     unit = database.unit(write=False)
     reading = unit.session.execute(select(Customer.email).where(Customer.id == 7))

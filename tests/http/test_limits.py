@@ -99,6 +99,8 @@ MATRIX = {
     ("json", "name size"): ("/any", JSON, b'{"a":1}', b'{"%b":1}' % (b"x" * LIMIT), 413),
     ("json", "nesting"): ("/struct", JSON, nested(50), nested(20_000), 400),
     ("json", "nesting of the type"): ("/struct", JSON, chain(50), chain(5_000), 400),
+    ("json", "nesting that only the decoder can follow"): ("/struct", JSON, chain(50), chain(450), 400),
+    ("json", "nesting above a control character"): ("/any", JSON, nested(50), b'{"a":' + b"[" * 5_000 + b'"\\u0000"' + b"]" * 5_000 + b"}", 400),
     ("json", "nesting of anything"): ("/any", JSON, nested(50), nested(20_000), 400),
     ("json", "total"): ("/struct", JSON, b" " * 100 + b"{}", b" " * LIMIT + b"{}", 413),
     ("msgpack", "bytes"): ("/struct", MSGPACK, msgspec.msgpack.encode({"text": "x"}), msgspec.msgpack.encode({"text": "x" * LIMIT}), 413),

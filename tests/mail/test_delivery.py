@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,7 +19,8 @@ from mainspring import App, Conflict, Settings, anyone
 from mainspring.data import Database, Model
 from mainspring.data import _journal_table as table
 from mainspring.data._journal import Retry
-from mainspring.mail import Mailer, MailUrlError, Message
+from mainspring.errors import MissingExtra
+from mainspring.mail import TRANSPORTS, Mailer, MailUrlError, Message
 from mainspring.mail import _mailer as mailer_module
 from mainspring.mail.smtp import Smtp
 from tests.serve.processes import free_port
@@ -283,3 +285,13 @@ async def test_a_server_with_a_password_and_tls_is_spoken_to(
     finally:
         controller.stop()
     assert logins[0] == (b"ada", b"s@cret")
+
+
+def test_a_missing_package_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "mainspring.mail.smtp", raising=False)
+    monkeypatch.setitem(sys.modules, "aiosmtplib", None)
+    with pytest.raises(MissingExtra) as caught:
+        TRANSPORTS.load("smtp://mail.example.org")
+    assert caught.value.fix == "pip install 'mainspring[smtp]'"

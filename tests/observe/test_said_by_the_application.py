@@ -81,6 +81,6 @@ def test_an_application_starts_without_what_it_does_not_use() -> None:
     loaded = set(json.loads(_printed(_DATABASE)[-1]))
     # Not what a start takes: 4 MB and a tenth of the time in all.
     assert not loaded & {
-        "alembic", "asyncpg", "cryptography", "jinja2", "multiprocessing", "structlog",
-        "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql",
+        "alembic", "asyncpg", "cryptography", "jinja2", "mimetypes", "multipart", "multiprocessing",
+        "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql", "structlog",
     }  # fmt: skip

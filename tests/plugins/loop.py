@@ -29,6 +29,7 @@ _MAY_BLOCK_IN = {
     " once for each new connection",
     "mainspring/data/sqlite.py:_place": "looks for the folder of the file, once for each database",
     "mainspring/data/sqlite.py:close": "removes an in-memory database's folder, once for each",
+    "mainspring/http/_media_types.py:_known": "reads the machine's table, once for each process",
     "mainspring/http/_jinja.py:__init__": "looks for the folders, before the application starts",
     "mainspring/http/_jinja.py:check": "reads every template, before the application starts",
     "mainspring/observe/_writer.py:close": "writes the last lines when the application ends",

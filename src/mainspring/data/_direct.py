@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
@@ -9,11 +10,11 @@ from sqlalchemy.exc import DBAPIError, MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mainspring.data import _observed
-from mainspring.data._errors import RowNotFound
+from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hot import Bound, Hot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from sqlalchemy import Executable
     from sqlalchemy.engine import Engine
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mainspring.data._link import Link
     from mainspring.data._plan import Plan
     from mainspring.data._unit import UnitOfWork
+
+    Streams = dict[AsyncGenerator[Any, None], asyncio.Lock]
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -94,12 +97,18 @@ class Direct(AsyncSession):
     async def each(self, query: Any, into: Any = None, /, **values: Any) -> AsyncIterator[Any]:
         """Row by row, by a cursor of the server: at most 500 rows are in memory.
 
-        Until the iteration has ended the unit can send nothing else on MySQL and MariaDB.
+        Until the iteration has ended the unit can send nothing else on MySQL and MariaDB. The
+        end of the unit, or of its transaction, ends the iteration too.
+
+        Raises:
+            UnitEnded: that has happened, and rows were left.
         """
         link = await self._ready()
         plan, sql, arguments = self._prepared(query, into, values)
         self._tell(sql, arguments)
         chunks = self._unit.backend.driver.chunks(link.raw, plan, sql, arguments, size=CHUNK)
+        streams: Streams = self.__dict__.setdefault("_streams", {})
+        streams[chunks] = asyncio.Lock()
         try:
             async for rows in chunks:
                 for value in plan.decoder(None).all(rows):
@@ -112,7 +121,16 @@ class Direct(AsyncSession):
             self._unit.interrupted(link)
             raise
         finally:
-            await chunks.aclose()
+            ended = chunks not in streams
+            await _end(streams, chunks)
+        if ended:
+            raise UnitEnded("the transaction ended before all rows were read")
+
+    async def end_streams(self) -> None:
+        """End the iterations that `each` has begun; a transaction cannot end before them."""
+        streams: Streams = self.__dict__.get("_streams", {})
+        for chunks in [*streams]:
+            await _end(streams, chunks)
 
     async def _answer(
         self, query: Any, into: Any, values: Mapping[str, Any]
@@ -179,6 +197,15 @@ class Direct(AsyncSession):
         if gone:
             link.connection.invalidate(exc)
         return _wrapped(engine, sql, arguments, exc, gone=gone)
+
+
+async def _end(streams: Streams, chunks: AsyncGenerator[Any, None]) -> None:
+    # Both the iteration that was left and the unit's end may come to it.
+    lock = streams.get(chunks)
+    if lock is not None:
+        async with lock:
+            await chunks.aclose()
+        streams.pop(chunks, None)
 
 
 def _wrapped(

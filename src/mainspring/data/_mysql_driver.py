@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from asyncmy.cursors import SSCursor
+from asyncmy.errors import ProgrammingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -32,6 +33,7 @@ class AsyncmyDriver:
     async def send(self, raw: Any, plan: Plan[Any], sql: str, arguments: tuple[Any, ...]) -> Answer:
         connection = raw.driver_connection
         try:
+            check_idle(connection)
             async with raw._execute_mutex:  # noqa: SLF001  # the adapter's own order of statements
                 if not plan.only_reads:
                     await begin(connection)
@@ -76,6 +78,19 @@ class AsyncmyDriver:
     async def rollback(self, raw: Any) -> None:
         if raw.driver_connection.get_transaction_status():
             await raw.driver_connection.rollback()
+
+
+def check_idle(connection: Any) -> None:
+    """Raise if rows of an earlier statement are still to come.
+
+    asyncmy would throw them away, and the iteration would end as if there were no more.
+    """
+    result = connection._result  # noqa: SLF001  # it has no other face
+    if result is not None and result.unbuffered_active:
+        raise ProgrammingError(
+            "rows of this unit are still being read: end that iteration first,"
+            " or read them in a unit of its own"
+        )
 
 
 async def begin(connection: Any) -> None:

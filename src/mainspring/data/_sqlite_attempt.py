@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import apsw
+from sqlalchemy.util import await_only
 
-from mainspring.data._errors import SnapshotOutdated
+from mainspring.data._errors import SnapshotOutdated, writer_busy
 from mainspring.data._sqlite_errors import snapshot_is_history
+from mainspring.data._sqlite_lane import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +38,21 @@ class Attempt:
                 raise outdated() from exc
             return False
         return True
+
+
+def insist(attempt: Attempt, *, until: float, limit: float) -> apsw.Cursor:
+    """The statement's result, asked for again and again inside SQLAlchemy's greenlet.
+
+    A coroutine would do the same, but a statement that takes long could not be suspended there.
+
+    Raises:
+        WriterBusy: the file was locked until `until`, on the monotonic clock.
+    """
+    while not attempt():
+        if time.monotonic() >= until:
+            raise writer_busy(limit)
+        await_only(pause())
+    return attempt.result
 
 
 def granted(ask: Callable[[], bool], lane: WriterLane) -> bool:

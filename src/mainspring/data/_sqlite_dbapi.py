@@ -17,7 +17,7 @@ from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only
 
-from mainspring.data._sqlite_attempt import Attempt, granted, outdated
+from mainspring.data._sqlite_attempt import Attempt, granted, insist, outdated
 from mainspring.data._sqlite_checkpoint import BACKSTOP_PAGES
 from mainspring.data._sqlite_cursor import Cursor, description
 from mainspring.data._sqlite_errors import (
@@ -35,7 +35,7 @@ from mainspring.data._sqlite_errors import (
     snapshot_is_history,
     translate,
 )
-from mainspring.data._sqlite_lane import ask_until, bound
+from mainspring.data._sqlite_lane import bound
 from mainspring.data._sqlite_slices import STEPS, Slices
 
 if TYPE_CHECKING:
@@ -246,8 +246,7 @@ class Connection(AdaptedConnection):
         # Another process opens, closes or recovers the file: over in a moment.
         attempt = Attempt(connection, sql, parameters)
         until = time.monotonic() + (limit := bound(self._lane.limit))
-        await_only(ask_until(attempt, until=until, limit=limit))
-        return attempt.result
+        return insist(attempt, until=until, limit=limit)
 
     def read_now(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
         """The rows of a statement that only reads, outside of SQLAlchemy's greenlet.
@@ -278,9 +277,18 @@ class Connection(AdaptedConnection):
         elif self._lane.take_now() and granted(attempt, self._lane):
             self._enter_lane()
         else:
-            await_only(self._lane.begin(attempt))
-            self._enter_lane()
+            self._insist_in_line(attempt)
         return attempt.result
+
+    def _insist_in_line(self, attempt: Attempt) -> None:
+        until = time.monotonic() + (limit := bound(self._lane.limit))
+        await_only(self._lane.take(limit))
+        self._enter_lane()
+        try:
+            insist(attempt, until=until, limit=limit)
+        except BaseException:
+            self._leave_lane()
+            raise
 
     def describe(
         self, cursor: apsw.Cursor, sql: str, parameters: Sequence[Any]

@@ -65,11 +65,23 @@ class WriterLane:
         """
         limit = bound(self.limit)
         until = time.monotonic() + limit
+        await self.take(limit)
+        try:
+            await ask_until(ask, until=until, limit=limit)
+        except BaseException:
+            self.give()
+            raise
+
+    async def take(self, limit: float) -> None:
+        """Take the lane when it is this one's turn.
+
+        Raises:
+            WriterBusy: it was not within `limit` seconds.
+        """
         if not self.take_now():
             await self._stand_in_line(limit)
         try:
             await self._breathe()
-            await ask_until(ask, until=until, limit=limit)
         except BaseException:
             self.give()
             raise

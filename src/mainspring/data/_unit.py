@@ -201,10 +201,14 @@ class UnitOfWork:
 
     async def save(self) -> None:
         """Commit, and leave the unit open for another transaction."""
+        session = self._session
         try:
-            await self._prepare()
-            if self._beside is not None:
-                await self._save_others(self._beside.values())
+            if session is not None:
+                await session.end_streams()
+            if self._hooks or self._beside or (session is not None and session.is_loaded):
+                await self._prepare()
+                if self._beside is not None:
+                    await self._save_others(self._beside.values())
         except BaseException:
             await self.undo()
             raise
@@ -220,8 +224,9 @@ class UnitOfWork:
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
             await Uninterrupted(hooks.rolled_back(), grace=_COMMIT_GRACE)
-        for unit in (self._beside or {}).values():
-            await unit.undo()
+        if self._beside is not None:
+            for unit in self._beside.values():
+                await unit.undo()
 
     def connection_now(self) -> Connection:
         """The connection of the unit, inside SQLAlchemy's greenlet; taken at the first call."""
@@ -269,6 +274,8 @@ class UnitOfWork:
     async def _undo(self, link: Link) -> None:
         clean = False
         try:
+            if self._session is not None:
+                await self._session.end_streams()
             if self._session is not None and self._session.is_loaded:
                 await AsyncSession.close(self._session)
             left = link.connection.get_transaction()
@@ -298,8 +305,9 @@ class UnitOfWork:
         if session is not None and session.is_loaded and session.sync_session.identity_map:
             # The objects live on without it, and may be added to another session.
             session.sync_session.close()
-        for unit in (self._beside or {}).values():
-            unit._end()  # noqa: SLF001  # one of our own
+        if self._beside is not None:
+            for unit in self._beside.values():
+                unit._end()  # noqa: SLF001  # one of our own
 
     def _check_open(self) -> None:
         if self._ended:

@@ -18,7 +18,7 @@ from sqlalchemy.util import await_only
 from mainspring.data._effects import Noting, needs_transaction
 from mainspring.data._hot import Plans
 from mainspring.data._link import Link, from_json, open_link, to_json
-from mainspring.data._mysql_driver import AsyncmyDriver, begin
+from mainspring.data._mysql_driver import AsyncmyDriver, begin, check_idle
 from mainspring.data._retry import Retry
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ class MariaDBDialect(_SqlalchemyMariaDBDialect, MySQLDialect):
 
 
 def _begin(cursor: Any, context: Any) -> None:
+    check_idle(cursor._connection)  # noqa: SLF001  # the driver's, below the adapter
     if needs_transaction(context):
         await_only(begin(cursor._connection))  # noqa: SLF001  # the driver's, below the adapter
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mainspring.http._body import BodyTooLarge
 from mainspring.http._formats import StructuredBody
-from mainspring.http._forms import FormBody
 from mainspring.http._parameters import reader
 from mainspring.http._problem import Invalid, Violation
 from mainspring.http._request import parse_query
@@ -22,6 +21,7 @@ from mainspring.http._values import Mismatch, compile_values, convertible
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
+    from mainspring.http._forms import FormBody
     from mainspring.http._parameters import Values
     from mainspring.http._request import Request
 
@@ -93,7 +93,8 @@ class Binding:
         if self.body is None and not self._awaited and not self._keywords:
             return self._plain(endpoint)
         call = self._general(endpoint)
-        return _closing_uploads(call) if isinstance(self.body, FormBody) else call
+        plain = self.body is None or isinstance(self.body, StructuredBody)
+        return call if plain else _closing_uploads(call)
 
     def immediate(
         self, endpoint: Callable[..., Coroutine[Any, Any, Any]]
@@ -155,8 +156,6 @@ class Binding:
         match self.body:
             case None:
                 return None
-            case FormBody() as form:
-                return lambda request: self._read_form(form, request)
             case StructuredBody() as structured:
                 value = self._structured(structured)
 
@@ -164,6 +163,8 @@ class Binding:
                     return value(request, await request.read())
 
                 return read
+            case form:
+                return lambda request: self._read_form(form, request)
 
     def _structured(self, reader: StructuredBody) -> Callable[[Request, bytes], Any]:
         default, decode = self._body_default, reader.decode
@@ -225,7 +226,11 @@ def _closing_uploads(
 
 
 def _body_reader(parameter: Parameter) -> FormBody | StructuredBody:
-    return FormBody(parameter) if parameter.source == "form" else StructuredBody(parameter)
+    if parameter.source != "form":
+        return StructuredBody(parameter)
+    from mainspring.http._forms import FormBody  # noqa: PLC0415  # brings the parser of multipart
+
+    return FormBody(parameter)
 
 
 def never_waits(endpoint: Callable[..., Any]) -> bool:

@@ -32,7 +32,7 @@ class Duplicates:
         self._certain = Certain().of(kind)
 
     def check(self, data: bytes, value: Any) -> None:
-        """Raise `BadRequest` if a name comes twice.
+        """Raise `BadRequest` if a name comes twice, or objects are nested too deeply to tell.
 
         Args:
             data: well-formed JSON.
@@ -40,7 +40,11 @@ class Duplicates:
         """
         certain = self._certain
         if not isinstance(certain, int):
-            certain = certain(value)
+            try:
+                certain = certain(value)
+            except RecursionError:
+                # The decoder goes deeper than Python does, several times so since 3.12.
+                raise BadRequest("the body cannot be read: it is nested too deeply") from None
         if data.count(b":") <= certain:
             return
         # Between a name and its colon there is white space and nothing else, so that without

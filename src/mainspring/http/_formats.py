@@ -78,7 +78,10 @@ def _unfit(value: Any, at: str) -> Iterator[Violation]:
 
 
 def _refuse_unfit(value: Any) -> None:
-    found = list(_unfit(value, "#"))
+    try:
+        found = list(_unfit(value, "#"))
+    except RecursionError:
+        raise BadRequest("the body cannot be read: it is nested too deeply") from None
     if found:
         raise Invalid(found)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import mimetypes
+from functools import cache
 from typing import Final
 
-# The module's own table and not the machine's: an answer must not depend on /etc/mime.types.
-_KNOWN: Final = mimetypes.MimeTypes(filenames=())
 _MORE: Final = {
     ".avif": "image/avif", ".cjs": "text/javascript", ".js": "text/javascript",
     ".map": "application/json", ".md": "text/markdown", ".mjs": "text/javascript",
@@ -19,5 +17,14 @@ _MORE: Final = {
 def media_type_of(name: str) -> str:
     """The type, with its charset for text; `application/octet-stream` if it is not known."""
     suffix = name[name.rfind(".") :].lower() if "." in name else ""
-    found = _MORE.get(suffix) or _KNOWN.types_map[True].get(suffix) or "application/octet-stream"
+    found = _MORE.get(suffix) or _known().get(suffix) or "application/octet-stream"
     return f"{found}; charset=utf-8" if found.startswith("text/") else found
+
+
+@cache
+def _known() -> dict[str, str]:
+    # Making the table reads the machine's as well: 2 ms and 0.3 MB for whoever serves a file.
+    import mimetypes  # noqa: PLC0415
+
+    # The module's own table and not the machine's: an answer must not depend on /etc/mime.types.
+    return mimetypes.MimeTypes(filenames=()).types_map[True]
