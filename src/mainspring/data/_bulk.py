@@ -7,6 +7,7 @@ other than the defaults of its columns, does not happen.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from mainspring.data._errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from sqlalchemy import Column, Dialect
     from sqlalchemy.orm import Mapper
@@ -116,7 +117,7 @@ async def _alike(kind: type[Any], rows: Rows) -> AsyncIterator[Row]:
 
 
 async def _each(rows: Rows) -> AsyncIterator[Row]:
-    if hasattr(rows, "__aiter__"):
+    if isinstance(rows, AsyncIterable):
         async for row in rows:
             yield row
     else:
