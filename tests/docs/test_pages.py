@@ -22,7 +22,7 @@ NOT_RUN: dict[str, int] = {
     "README.md": 1,
     "CONTRIBUTING.md": 1,
     "docs/why/server.md": 1,
-    "docs/why/speed.md": 1,
+    "docs/why/speed.md": 2,
 }
 
 _CODE = re.compile(r"^[ ]*```.*?^[ ]*```|`[^`]*`", re.MULTILINE | re.DOTALL)
