@@ -10,7 +10,7 @@ import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from mainspring import settings as settings_module
 from mainspring.auth import anyone
@@ -193,9 +193,8 @@ class App(Router):
     def journal(self) -> Journal:
         """What makes effects happen after the commit; used before the start, it starts too."""
         if self._journal is None:
-            made: Journal = import_module("mainspring.data._journal").Journal(self.database)
-            self._journal = made
-        return self._journal
+            self._journal = import_module("mainspring.data._journal").Journal(self.database)
+        return cast("Journal", self._journal)
 
     @property
     def mail(self) -> Post:
@@ -310,7 +309,6 @@ class App(Router):
         settings = self.settings
         cross_origin = self._cross_origin()
         constant = cross_origin.constant if cross_origin else ()
-        protection = Protection((*PROTECTIVE, *constant))
         docs = docs_routes(self.describe, policy=docs_policy(settings), taken=self.routes)
         docs += self._provide_mail()
         self._pools = Pools(threads=settings.threads, processes=settings.processes)
@@ -323,6 +321,7 @@ class App(Router):
             common=(*FOR_DATA, *constant),
             vary=("accept-encoding", *(cross_origin.vary if cross_origin else ())),
             pages=self._pages,
+            database=lambda: self.database,
         )
         if self._pages is not None:
             self._pages.check(self.template_globals)
@@ -332,7 +331,7 @@ class App(Router):
             compile_routes([*map(self._with_files, self.routes), *docs], shared),
             hosts=Hosts(settings.allowed_hosts or _default_hosts(settings)),
             origins=Origins(settings.allowed_hosts, settings.cors_origins),
-            protection=protection,
+            protection=Protection((*PROTECTIVE, *constant)),
             cross_origin=cross_origin,
             compression=Compression() if settings.compression else None,
             translations=self.translations,

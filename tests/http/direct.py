@@ -27,7 +27,7 @@ async def ask(
     kind: str = "application/json",
     **headers: str,
 ) -> Response:
-    """The answer to one request; a body that is not bytes is sent as JSON."""
+    """The answer to one request, as a server gets it; a body that is not bytes is sent as JSON."""
     path, _, query = target.partition("?")
     data = body if isinstance(body, bytes) else msgspec.json.encode(body)
     sent = {b"host": b"localhost"}
@@ -35,7 +35,10 @@ async def ask(
         sent[b"content-type"] = kind.encode()
     sent |= {name.replace("_", "-").encode(): v.encode("latin-1") for name, v in headers.items()}
     request = Request(method, path, query_string=query.encode(), headers=sent, body=WholeBody(data))
-    app.core.route(request)
+    if app.core.route(request).in_place:
+        response = app.core.answer_now(request)
+        if response is not None:
+            return response
     return await app.core.answer(request)
 
 

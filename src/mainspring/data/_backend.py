@@ -32,6 +32,8 @@ class Backend(Protocol):
     pool_size: int
     one_writer: bool
     """Whether writing units have to wait for each other."""
+    reads_in_place: bool
+    """Whether the driver may answer a read without waiting."""
 
     @property
     def engine(self) -> Engine: ...

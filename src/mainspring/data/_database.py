@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.util import greenlet_spawn
 
 from mainspring.data._backend import BACKENDS
 from mainspring.data._cursor import Cursors
+from mainspring.data._glance import glance
 from mainspring.data._pool import Connections, Pool
 from mainspring.data._retry import ATTEMPTS, another, retrying
 from mainspring.data._uninterrupted import Uninterrupted
@@ -91,6 +92,15 @@ class Database:
         connections = self._connections
         pool = connections.writing if write else connections.reading
         return UnitOfWork(self._backend, pool, write=write, cursors=self.cursors)
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether `glance` may answer."""
+        return self._backend.reads_in_place
+
+    def glance(self, query: Any, into: Any, verb: str) -> Any:
+        """A read that needs no unit of work, if it takes no waiting; see `_glance.glance`."""
+        return glance(self._backend, self._connections.reading, query, into, verb)
 
     async def retrying(
         self,

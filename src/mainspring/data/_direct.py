@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import msgspec
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound
@@ -14,11 +14,12 @@ from mainspring.data._errors import RowNotFound, UnitEnded
 from mainspring.data._hot import Bound, Hot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from sqlalchemy import Executable
     from sqlalchemy.engine import Engine
 
+    from mainspring.data._backend import Backend
     from mainspring.data._driver import Answer
     from mainspring.data._link import Link
     from mainspring.data._plan import Plan
@@ -53,7 +54,7 @@ class Direct(AsyncSession):
     async def all(self, query: Any, into: Any = None, /, **values: Any) -> list[Any]:
         """Every row: `await db.all(select(Note), NoteOut)`, `await db.all(notes_of, user=7)`."""
         plan, (rows, _) = await self._answer(query, into, values)
-        return plan.decoder(None).all(rows)
+        return _every(plan, rows, values)
 
     @overload
     async def first(self, query: Hot[T] | Bound[T], /, **values: Any) -> T | None: ...
@@ -62,7 +63,7 @@ class Direct(AsyncSession):
     async def first(self, query: Any, into: Any = None, /, **values: Any) -> Any:
         """The first row, or None if there is none."""
         plan, (rows, _) = await self._answer(query, into, values)
-        return plan.decoder(None).one(rows[0]) if rows else None
+        return _first(plan, rows, values)
 
     @overload
     async def one(self, query: Hot[T] | Bound[T], /, **values: Any) -> T: ...
@@ -76,11 +77,7 @@ class Direct(AsyncSession):
             MultipleResultsFound: there are several.
         """
         plan, (rows, _) = await self._answer(query, into, values)
-        if len(rows) == 1:
-            return plan.decoder(None).one(rows[0])
-        if rows:
-            raise MultipleResultsFound(f"{len(rows)} rows instead of one")
-        raise RowNotFound(_missing(plan, values or getattr(query, "values", {})))
+        return _only(plan, rows, values or getattr(query, "values", {}))
 
     async def run(self, query: Hot[Any] | Bound[Any], /, **values: Any) -> int:
         """How many rows an INSERT, UPDATE or DELETE has changed.
@@ -169,13 +166,7 @@ class Direct(AsyncSession):
     ) -> tuple[Plan[Any], str, tuple[Any, ...]]:
         backend = self._unit.backend
         dialect = backend.engine.dialect
-        if type(query) is Hot:
-            plan = backend.plans.of(query, values, dialect)
-        elif type(query) is Bound:
-            values = query.values
-            plan = backend.plans.of(query.hot, values, dialect)
-        else:
-            plan, values = backend.plans.once(query, into, dialect)
+        plan, values = planned(backend, query, into, values)
         try:
             sql, arguments = plan.call(values)
         except (ValueError, TypeError, ArithmeticError, dialect.loaded_dbapi.Error) as exc:
@@ -206,6 +197,38 @@ async def _end(streams: Streams, chunks: AsyncGenerator[Any, None]) -> None:
         async with lock:
             await chunks.aclose()
         streams.pop(chunks, None)
+
+
+def planned(
+    backend: Backend, query: Any, into: Any, values: Mapping[str, Any]
+) -> tuple[Plan[Any], Mapping[str, Any]]:
+    """How the statement is sent, and the values that go with it."""
+    dialect = backend.engine.dialect
+    if type(query) is Hot:
+        return backend.plans.of(query, values, dialect), values
+    if type(query) is Bound:
+        return backend.plans.of(query.hot, query.values, dialect), query.values
+    return backend.plans.once(query, into, dialect)
+
+
+def _every(plan: Plan[Any], rows: Sequence[Any], _values: Mapping[str, Any]) -> list[Any]:
+    return plan.decoder(None).all(rows)
+
+
+def _first(plan: Plan[Any], rows: Sequence[Any], _values: Mapping[str, Any]) -> Any:
+    return plan.decoder(None).one(rows[0]) if rows else None
+
+
+def _only(plan: Plan[Any], rows: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    if len(rows) == 1:
+        return plan.decoder(None).one(rows[0])
+    if rows:
+        raise MultipleResultsFound(f"{len(rows)} rows instead of one")
+    raise RowNotFound(_missing(plan, values))
+
+
+READ: Final = {"all": _every, "first": _first, "one": _only}
+"""What becomes of a statement's rows, by the session's verb."""
 
 
 def _wrapped(

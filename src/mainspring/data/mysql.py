@@ -62,6 +62,7 @@ class MySQL:
 
     pool_size = 10
     one_writer = False
+    reads_in_place = False
 
     def __init__(self, url: str) -> None:
         registry.register("mysql.mainspring", __name__, "MySQLDialect")

@@ -60,6 +60,7 @@ class PostgreSQL:
 
     pool_size = 10
     one_writer = False
+    reads_in_place = False
 
     def __init__(self, url: str) -> None:
         registry.register("postgresql.mainspring", __name__, "PostgreSQLDialect")

@@ -37,6 +37,7 @@ class PooledPostgreSQL:
 
     pool_size = 10
     one_writer = False
+    reads_in_place = False
 
     def __init__(self, url: str) -> None:
         registry.register("postgresql.mainspring_psycopg", __name__, "PsycopgDialect")

@@ -52,6 +52,7 @@ class Sqlite:
 
     pool_size = 16
     one_writer = True
+    reads_in_place = True
 
     def __init__(self, url: str) -> None:
         check_version(apsw.sqlite_lib_version())

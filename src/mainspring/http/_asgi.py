@@ -124,7 +124,7 @@ async def answer(core: Core, scope: Scope, receive: Receive, send: Send) -> None
             await body.begin()
     here = body.ready() is not None
     response = core.answer_now(request) if here else await core.answer(request)
-    if type(response.body) is not bytes:
+    if response is None or type(response.body) is not bytes:
         await _watched(core, request, response, receive, send)
         return
     for message in _messages(response, response.body, request):

@@ -14,7 +14,7 @@ from mainspring.http._pipeline import at_once, compose, driven
 from mainspring.http._response import Response
 from mainspring.http._router import UNSET
 from mainspring.http._routing import CONVERTERS, Capture, Route, RouteError, parse_pattern
-from mainspring.http._rows import sending_rows
+from mainspring.http._rows import at_a_glance, sending_rows
 from mainspring.http._signature import Signature, read_signature
 from mainspring.http._stream import as_coroutine, compile_stream, streamed
 from mainspring.http._templates import may_be_template, rendered
@@ -57,6 +57,7 @@ class Compilation:
         body_limit_bytes: of routes that do not say.
         common: headers of every answer that is data.
         pages: what renders templates; None for an application without any.
+        database: gives what routes that return a statement read.
         vary: request headers that every answer depends on.
     """
 
@@ -66,6 +67,7 @@ class Compilation:
     deadline: timedelta | None
     body_limit_bytes: int
     common: tuple[Header, ...]
+    database: Callable[[], Any]
     pages: Pages | None = None
     vary: tuple[str, ...] = ()
 
@@ -113,12 +115,28 @@ def compile_route(declared: Route, shared: Compilation) -> Route:
     handler = _answering(route, call, encode, shared)
     layers = _layers(route, needs, shared)
     route.answer = compose(layers, handler)
-    if route.in_place:
+    if _at_a_glance(route, binding, shared):
+        show = at_a_glance(shared.database().glance, values_of(signature.returns), encode)
+        route.in_place, route.now = True, at_once(binding.immediate(route.endpoint), show)
+    elif route.in_place:
         plain = not layers and not may_be_template(signature.returns)
         route.now = (
             at_once(binding.immediate(route.endpoint), encode) if plain else driven(route.answer)
         )
     return route
+
+
+def _at_a_glance(route: Route, binding: Binding, shared: Compilation) -> bool:
+    """Whether a route only returns a statement that its database may answer in place."""
+    signature = binding.signature
+    if not signature.rows or route.methods != {"GET"} or not shared.database().reads_in_place:
+        return False
+    if not never_waits(route.endpoint) or may_be_template(signature.returns):
+        return False
+    if signature.of("provided") or signature.of("form") or gives_files(signature.returns):
+        return False
+    # What remains of the pipeline when the unit of work and its deadline are not needed.
+    return not _layers(replace(route, in_place=True), Needs(unit=False, principal=False), shared)
 
 
 def _answering(

@@ -136,11 +136,16 @@ class Core:
         assert isinstance(found, Route)  # GET was in the methods a moment ago
         return found
 
-    def answer_now(self, request: Request) -> Response:
-        """The same as `answer`, for a route that is in place and a body that is all here."""
+    def answer_now(self, request: Request) -> Response | None:
+        """The same as `answer`, for a route that is in place and a body that is all here.
+
+        None if it has to wait after all; then nothing has happened, and `answer` is awaited.
+        """
         token = telemetry.current.set(request)
         try:
             response = request.route.now(request)
+            if response is None:
+                return None
         except Exception as exc:  # noqa: BLE001  # as in `answer`
             response = self.problem(exc, request)
         finally:

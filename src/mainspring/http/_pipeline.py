@@ -24,14 +24,15 @@ def compose(layers: Iterable[Layer], handler: Handler) -> Handler:
 
 
 def at_once(
-    call: Callable[[Request], Coroutine[Any, Any, Any]], encode: Callable[[Request, Any], Response]
-) -> Callable[[Request], Response]:
+    call: Callable[[Request], Coroutine[Any, Any, Any]],
+    encode: Callable[[Request, Any], Response | None],
+) -> Callable[[Request], Response | None]:
     """`call` and `encode` as a plain function, for a coroutine that ends in its first step.
 
     One coroutine instead of four, which is a fifth of what the smallest request costs.
     """
 
-    def now(request: Request) -> Response:
+    def now(request: Request) -> Response | None:
         coroutine = call(request)
         try:
             coroutine.send(None)
@@ -43,7 +44,7 @@ def at_once(
     return now
 
 
-def driven(handler: Handler) -> Callable[[Request], Response]:
+def driven(handler: Handler) -> Callable[[Request], Response | None]:
     """A handler that ends in its first step as a plain function."""
     return at_once(handler, _as_it_is)  # type: ignore[arg-type]  # a handler is a coroutine function
 

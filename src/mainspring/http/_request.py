@@ -63,11 +63,13 @@ class Request:
         principal: who asks, once that is known.
         unit: the unit of work, once something asked for it.
         uploads: the files of a form, on routes that take one.
+        asked: the statement that the handler has returned, if it could not be answered at once.
         started: `time.perf_counter` when the first byte was seen.
     """
 
     __slots__ = (
         "_id",
+        "asked",
         "body",
         "client",
         "http_version",
@@ -93,6 +95,7 @@ class Request:
     path_params: dict[str, Any]
     uploads: list[Upload]
     socket: WebSocket
+    asked: Any
 
     def __init__(  # noqa: PLR0913  # the parts of a request
         self,

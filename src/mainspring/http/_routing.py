@@ -135,8 +135,9 @@ class Route:
         hidden: not in the API description.
         deprecated: said to be so in the API description.
         body: what reads the body; None for a route without one.
-        in_place: it never waits, so that a server may run it without a task.
-        now: the same as `answer`, at once, if it is in place and the body is all here.
+        in_place: it need not wait, so that a server may try `now` before it makes a task.
+        now: the same as `answer`, at once, if it is in place and the body is all here. None if
+            that cannot be done after all, and `answer` has to be awaited.
     """
 
     methods: frozenset[str]
@@ -162,7 +163,7 @@ class Route:
     answer: Handler = field(default=None, repr=False)  # type: ignore[assignment]  # set by compile, before any request
     body: FormBody | StructuredBody | None = None
     in_place: bool = False
-    now: Callable[[Request], Response] = field(default=None, repr=False)  # type: ignore[assignment]  # set with `in_place`
+    now: Callable[[Request], Response | None] = field(default=None, repr=False)  # type: ignore[assignment]  # set with `in_place`
     json_headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import reduce
+from importlib import import_module
 from operator import or_
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mainspring.http._request import Request
+    from mainspring.http._response import Response
 
     Call = Callable[[Request], Awaitable[Any]]
 
@@ -42,13 +44,44 @@ def sending_rows(call: Call, kind: Any) -> Call:
     verb, into = _reading(kind)
 
     async def send(request: Request) -> Any:
-        result = await call(request)
+        result = getattr(request, "asked", None)  # by `at_a_glance`
+        if result is None:
+            result = await call(request)
         if not isinstance(result, statements):
             return result
         read = getattr(request.unit.session, verb)
         return await (read(result) if hasattr(result, "hot") else read(result, into))
 
     return send
+
+
+def at_a_glance(
+    glance: Callable[[Any, Any, str], Any], kind: Any, encode: Callable[[Request, Any], Response]
+) -> Callable[[Request, Any], Response | None]:
+    """What makes the answer of a handler's result at once, if its statement takes no waiting.
+
+    None if it does; the statement is then kept for `sending_rows`, so that the handler is not
+    called a second time.
+
+    Args:
+        glance: `Database.glance`.
+        kind: as for `sending_rows`.
+        encode: from rows to the answer.
+    """
+    statements = _statements()
+    not_now = import_module("mainspring.data._glance").NOT_NOW
+    verb, into = _reading(kind)
+
+    def show(request: Request, result: Any) -> Response | None:
+        if not isinstance(result, statements):
+            return encode(request, result)
+        found = glance(result, None if hasattr(result, "hot") else into, verb)
+        if found is not_now:
+            request.asked = result
+            return None
+        return encode(request, found)
+
+    return show
 
 
 def _reading(kind: Any) -> tuple[str, Any]:

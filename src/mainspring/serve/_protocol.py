@@ -233,8 +233,11 @@ class Connection(asyncio.Protocol):
             at = after
             if not plain and head.upgrade and self._upgrades(request):
                 pass
-            elif core.route(request).in_place and self.state is IDLE:
-                response = core.answer_now(request)
+            elif (
+                core.route(request).in_place
+                and self.state is IDLE
+                and (response := core.answer_now(request)) is not None
+            ):
                 content = response.body
                 if (
                     response.headers is self._known_headers
