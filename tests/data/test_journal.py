@@ -15,7 +15,7 @@ from mainspring import telemetry
 from mainspring.data import Database
 from mainspring.data import _journal_table as table
 from mainspring.data._errors import GiveUp
-from mainspring.data._journal import Journal, Retry, UnknownEffect
+from mainspring.data._journal import Journal, RetryPolicy, UnknownEffect
 from mainspring.data._lease import LEASES, LeaseLost
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 J = table.JOURNAL.c
 SHORT = timedelta(milliseconds=600)
 PATIENT = timedelta(seconds=3)  # a busy machine does not miss all heartbeats of so long a span
-AT_ONCE = Retry(attempts=3, first=timedelta(milliseconds=1))
+AT_ONCE = RetryPolicy(attempts=3, first=timedelta(milliseconds=1))
 
 
 class Happened:
@@ -486,6 +486,6 @@ async def test_a_unit_that_was_opened_for_reading_may_have_effects(journaled: Da
     [(1, 0, 1), (2, 0, 2), (5, 0, 16), (5, 1, 8), (11, 0, 1024), (12, 0, None), (99, 0, None)],
 )
 def test_the_wait_doubles_and_ends(attempt: int, chance: float, seconds: int | None) -> None:
-    found = Retry().wait(attempt, chance=chance)
+    found = RetryPolicy().wait(attempt, chance=chance)
     assert found == (None if seconds is None else timedelta(seconds=seconds))
-    assert Retry(attempts=10_000).wait(5_000, chance=0) == timedelta(hours=1)
+    assert RetryPolicy(attempts=10_000).wait(5_000, chance=0) == timedelta(hours=1)

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from mainspring import App, Conflict, Settings, anyone
 from mainspring.data import Database, Model
 from mainspring.data import _journal_table as table
-from mainspring.data._journal import Retry
+from mainspring.data._journal import RetryPolicy
 from mainspring.errors import MissingExtra
 from mainspring.mail import TRANSPORTS, Mailer, MailUrlError, Message
 from mainspring.mail import _mailer as mailer_module
@@ -135,7 +135,7 @@ async def _nothing_left(database: Database) -> bool:
 async def test_a_server_that_is_away_gets_it_later_with_the_same_id(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailer_module, "_RETRY", Retry(first=timedelta(milliseconds=10)))
+    monkeypatch.setattr(mailer_module, "_RETRY", RetryPolicy(first=timedelta(milliseconds=10)))
     sink.data_answers = ["451 come back", "421 not now"]
     app = _app("sqlite://", f"smtp://127.0.0.1:{sink.port}")  # type: ignore[attr-defined]
     async with _client(app) as client:

@@ -45,7 +45,7 @@ class Run(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class RetryPolicy:
     """How often and when an effect that failed is attempted again.
 
     The wait doubles from `first` up to `longest`, and each is shortened at random by up to a
@@ -75,7 +75,7 @@ class Effect:
     """A kind of effect, as it was declared."""
 
     run: Run
-    retry: Retry
+    retry: RetryPolicy
     timeout: timedelta
 
 
@@ -97,7 +97,7 @@ class Journal:
         kind: str,
         run: Run,
         *,
-        retry: Retry | None = None,
+        retry: RetryPolicy | None = None,
         timeout: timedelta = timedelta(minutes=1),
     ) -> None:
         """Say how effects of a kind happen. A relay leaves kinds alone that it does not know.
@@ -108,7 +108,7 @@ class Journal:
             retry: when it is attempted again.
             timeout: after which one attempt is cancelled and counts as failed.
         """
-        self._effects[kind] = Effect(run, retry or Retry(), timeout)
+        self._effects[kind] = Effect(run, retry or RetryPolicy(), timeout)
 
     @property
     def kinds(self) -> frozenset[str]:

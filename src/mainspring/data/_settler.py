@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mainspring.data._database import Database
-    from mainspring.data._journal import Retry
+    from mainspring.data._journal import RetryPolicy
     from mainspring.data._journal_table import Entry
 
 _RETRY_SECONDS: Final = 0.2
@@ -59,7 +59,7 @@ class Settler:
         self._idle.clear()
         self._work.set()
 
-    def failed(self, entry: Entry, error: Exception, retry: Retry) -> None:
+    def failed(self, entry: Entry, error: Exception, retry: RetryPolicy) -> None:
         """The attempt failed."""
         final = isinstance(error, GiveUp)
         chance = random.random()  # noqa: S311  # no secret

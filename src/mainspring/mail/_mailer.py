@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from mainspring import telemetry
-from mainspring.data._journal import Retry
+from mainspring.data._journal import RetryPolicy
 from mainspring.mail._message import Message, bare_address, check
 from mainspring.mail._transport import Envelope
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KIND: Final = "mail"
 _TIMEOUT: Final = timedelta(minutes=2)
 # A mail server that is away over a night and a morning costs nothing: about a day.
-_RETRY: Final = Retry(attempts=36)
+_RETRY: Final = RetryPolicy(attempts=36)
 
 
 class Mailer(Protocol):
